@@ -1,0 +1,30 @@
+// What crosses between JavaScript and wasm for one request.
+
+// In: "METHOD\nURL", then "\nname\nvalue" for each header. None of the four can hold a line feed: the URL parser strips it,
+// Headers refuses it.
+export function head(request) {
+  let text = request.method + "\n" + request.url;
+  request.headers.forEach((value, name) => { text += "\n" + name + "\n" + value; });
+  return text;
+}
+
+// Out: `text` is "name\nvalue\n" for each header, repeats kept. Response copies `body`, so a view of wasm memory is safe.
+export function respond(status, text, body) {
+  return new Response(body, { status, headers: pairs(text) });
+}
+
+// Out: a response that JavaScript already has, its body untouched, with the headers that Rust set.
+export function amend(response, text) {
+  const out = new Response(response.body, response);
+  for (const [name, value] of pairs(text)) {
+    if (name === "set-cookie") out.headers.append(name, value);
+    else out.headers.set(name, value);
+  }
+  return out;
+}
+
+function pairs(text) {
+  const parts = text.split("\n"), out = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) out.push([parts[i], parts[i + 1]]);
+  return out;
+}

@@ -1,0 +1,38 @@
+// What Cloudflare's edge does to a request before a Worker sees it, as far as a Worker can tell. Runs in workerd, in front
+// of each public Worker, one entry point for each. Host, path and query stay the client's (workerd resolves `..`, as
+// Cloudflare's URL normalisation does); bodies and sockets pass through.
+import { WorkerEntrypoint } from "cloudflare:workers";
+
+// The edge sets these itself: whatever a client sends under these names is not believed. (MF-…, all of which it drops, is
+// what miniflare's own parts tell each other.)
+const OURS = new Set(["cf-connecting-ip", "cf-connecting-ipv6", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker",
+  "true-client-ip", "x-forwarded-proto"]);
+
+export const edge = (name) => class extends WorkerEntrypoint {
+  async fetch(request) {
+    const target = this.env[name], { key, cf: visitor, access } = this.env.EDGE;
+    const url = new URL(request.url);
+    if (url.pathname === "/cdn-cgi/handler/scheduled") { // as in `wrangler dev`
+      const scheduledTime = new Date(Number(url.searchParams.get("time")) || Date.now());
+      const { outcome } = await target.scheduled({ cron: url.searchParams.get("cron") ?? "", scheduledTime });
+      return new Response(outcome, { status: outcome === "ok" ? 200 : 500 });
+    }
+
+    // Only the harness itself knows the key, and may say who connects and what the edge knows about them.
+    const trusted = request.headers.get("mf-edge-key") === key;
+    const cf = trusted ? { ...visitor, ...request.cf } : visitor;
+    const ip = (trusted && request.headers.get("cf-connecting-ip")) || "127.0.0.1";
+
+    const headers = new Headers(request.headers);
+    for (const header of [...headers.keys()]) if (header.startsWith("mf-") || OURS.has(header)) headers.delete(header);
+    headers.set("cf-connecting-ip", ip);
+    headers.append("x-forwarded-for", ip);
+    headers.set("x-forwarded-proto", "http");
+    headers.set("cf-visitor", '{"scheme":"http"}');
+    headers.set("cf-ipcountry", cf.country);
+    headers.set("cf-ray", `${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}-${cf.colo}`);
+    if (access[name]) headers.set("mf-access-blob", access[name]); // [access.dev] of wrangler.toml becomes ctx.access
+    // Not `new Request(request, …)`, which looks at request.cf: a client may have put anything there, JSON or not.
+    return target.fetch(new Request(request.url, { method: request.method, headers, body: request.body, cf, redirect: "manual" }));
+  }
+};

@@ -1,0 +1,35 @@
+// What stand-ins use of Cloudflare's runtime beyond the web's own types; add what the next one needs.
+
+interface Fetcher {
+  fetch(input: Request | URL | string, init?: RequestInit): Promise<Response>;
+}
+
+interface KVNamespace {
+  get(key: string): Promise<string | null>;
+  get<T>(key: string, type: "json"): Promise<T | null>;
+  put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>;
+}
+
+interface ExecutionContext {
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+interface ExportedHandler<Env = unknown> {
+  fetch?(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response>;
+}
+
+declare module "crypto" {
+  namespace webcrypto {
+    interface SubtleCrypto {
+      /** Throws unless both have the same length. */
+      timingSafeEqual(a: ArrayBuffer, b: ArrayBuffer): boolean;
+    }
+  }
+}
+
+declare module "cloudflare:workers" {
+  export abstract class WorkerEntrypoint<Env = unknown> {
+    protected readonly env: Env;
+    protected readonly ctx: ExecutionContext;
+  }
+}
