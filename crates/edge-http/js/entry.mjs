@@ -13,7 +13,9 @@ const isTrap = (e) => e instanceof WebAssembly.RuntimeError || (e instanceof Ran
   || e instanceof WebAssembly.Exception || e?.message === "Critical error";
 const isPanic = (e) => e?.name === "PanicError"; // wasm-bindgen's class, which it does not export
 // The prefix is a contract: of an error's parts, the message is what surely reaches the caller of an object.
-const restarted = (why) => new Error(`RESTARTED: ${why}. Whether the call took effect is not known.`);
+class Restarted extends Error {
+  constructor(why) { super(`RESTARTED: ${why}. Whether the call took effect is not known.`); }
+}
 
 /** What answers a fetch that was cut short: the log line that Rust can no longer write, and RFC 9457's body. */
 function failed(request, error) {
@@ -41,7 +43,7 @@ export function entry(build, failure = failed) {
 
   // A new instance writes its number here: whoever started it, the old one is dead and its calls with it.
   let id = state.instanceId;
-  Object.defineProperty(state, "instanceId", { get: () => id, set(n) { id = n; fail(restarted("wasm trapped")); } });
+  Object.defineProperty(state, "instanceId", { get: () => id, set(n) { id = n; fail(new Restarted("wasm trapped")); } });
 
   function trapped(error) {
     if (seen.has(Object(error))) return;
@@ -52,7 +54,7 @@ export function entry(build, failure = failed) {
     state.criticalError = true;
     try { new build.default({}, {}); } catch (e) { console.error("cannot restart wasm", e); }
     state.criticalError = false;
-    fail(restarted("wasm trapped"));
+    fail(new Restarted("wasm trapped"));
   }
   addEventListener("error", (e) => { if (isTrap(e.error)) trapped(e.error); });
   addEventListener("unhandledrejection", (e) => { if (isTrap(e.reason)) trapped(e.reason); });
@@ -72,9 +74,9 @@ export function entry(build, failure = failed) {
     if (state.criticalError) trapped(new Error("trapped outside of a call"));
     const failed = (e) => {
       pending.delete(reject);
-      if (isTrap(e)) { trapped(e); e = restarted("wasm trapped"); }
+      if (isTrap(e)) { trapped(e); e = new Restarted("wasm trapped"); }
       else if (isPanic(e)) {
-        e = restarted("it panicked"); // the panic's own message is for the log, where it is already
+        e = new Restarted("it panicked"); // the panic's own message is for the log, where it is already
         if (object) { // its memory may be half changed: the next call builds it anew from storage
           inner.delete(object);
           fail(e, object);
@@ -108,9 +110,9 @@ export function entry(build, failure = failed) {
     const Rust = build[name].prototype.constructor; // beneath the proxies, too
     const events = ["fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"].filter((m) => Rust.prototype[m]);
     class Guarded extends DurableObject {
-      constructor(ctx, env) { // an initialisation that is lost with its instance must not shut the object for 30 s
+      constructor(ctx, env) { // an initialisation that is lost must not shut the object for 30 s, nor reset it and close its sockets
         const block = ctx.blockConcurrencyWhile.bind(ctx);
-        ctx.blockConcurrencyWhile = (run, born = id) => block(() => call(run).catch((e) => { if (born === id) throw e; }));
+        ctx.blockConcurrencyWhile = (run, born = id) => block(() => call(run, this).catch((e) => { if (born === id && !(e instanceof Restarted)) throw e; }));
         super(ctx, env);
       }
     }

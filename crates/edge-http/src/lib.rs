@@ -31,6 +31,7 @@ mod rpc;
 mod trace;
 
 pub use app::App;
+pub use axum::http::StatusCode;
 pub use fault::fault;
 pub use problem::Problem;
 pub use request::{Invocation, Request};

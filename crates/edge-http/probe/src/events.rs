@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use edge_http::{Entrypoint, Trace, fault};
 use wasm_bindgen::prelude::*;
 use worker::{

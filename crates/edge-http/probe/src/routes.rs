@@ -34,7 +34,7 @@ pub fn router(env: &Env) -> Result<Router> {
         .route("/bytes", post(|body: axum::body::Bytes| async move { body.len().to_string() }))
         .route("/count", post(count))
         .route("/sip", post(sip))
-        .route("/stream", get(lines))
+        .route("/stream/{ms}", get(lines))
         .route("/flood", get(flood))
         .route("/headers", get(headers))
         .route("/cookies", get(cookies))
@@ -110,10 +110,11 @@ async fn sip(body: Body) -> String {
     first.to_string()
 }
 
-async fn lines() -> Body {
-    Body::from_stream(stream::unfold(0u32, |n| {
+/// A line every so many milliseconds.
+async fn lines(Path(ms): Path<u64>) -> Body {
+    Body::from_stream(stream::unfold(0u32, move |n| {
         SendFuture::new(async move {
-            Delay::from(Duration::from_millis(100)).await;
+            Delay::from(Duration::from_millis(ms)).await;
             (n < 15).then(|| (Ok::<_, Infallible>(format!("line {n}\n")), n + 1))
         })
     }))

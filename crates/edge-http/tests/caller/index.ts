@@ -17,18 +17,18 @@ export default {
     try {
       switch (to) {
         case "room": // /room/NAME/…: the object's fetch. A fresh stub each time, since one that failed stays broken.
-          return await env.ROOM.getByName(rest[0]!).fetch(request);
+          return await env.ROOM.getByName(rest[0]).fetch(request);
         case "object": // /object/NAME/METHOD/ARGUMENT
-          return Response.json(await env.ROOM.getByName(rest[0]!)[rest[1]!]!(argument(rest[2])));
+          return Response.json(await env.ROOM.getByName(rest[0])[rest[1]](argument(rest[2])));
         case "RPC": // /RPC/METHOD/ARGUMENT: the named entrypoint
         case "PROBE": // the default one
-          return Response.json(await env[to][rest[0]!]!(argument(rest[1])));
-        case "fetch": // /fetch/…: the probe, with this request's headers and no others
-          return await env.PROBE.fetch(`http://probe/${rest.join("/")}`, { headers: request.headers });
+          return Response.json(await env[to][rest[0]](argument(rest[1])));
         case "lie": // /lie/DECLARED/ACTUAL: a body that is longer than it says
-          return await env.PROBE.fetch("http://probe/bytes", { method: "POST", headers: { "content-length": rest[0]! }, body: new Uint8Array(Number(rest[1])) });
-        case "long": // /long/BYTES: a path longer than any client can send
+          return await env.PROBE.fetch("http://probe/bytes", { method: "POST", headers: { "content-length": rest[0] }, body: new Uint8Array(Number(rest[1])) });
+        case "long": // /long/BYTES: a longer path than a client can send
           return await env.PROBE.fetch(`http://probe/${"x".repeat(Number(rest[0]))}`);
+        case "many": // /many/HEADERS
+          return await env.PROBE.fetch("http://probe/", { headers: Array.from({ length: Number(rest[0]) }, (_, i) => [`x-${i}`, ""]) });
         case "slow": // an answer of ten lines, 60 ms apart
           return new Response(lines());
         default:

@@ -1,0 +1,50 @@
+use std::panic::AssertUnwindSafe;
+
+use edge_http::{Entrypoint, StatusCode, Trace, fault};
+use machine_gateway_contract::{Answer, Call, Operation};
+use wasm_bindgen::prelude::*;
+use worker::{Env, Result};
+
+use crate::store;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
+    fn random_uuid() -> String;
+}
+
+/// The one method of the entrypoint `Orders`: a [`Call`] in, an [`Answer`] out, both as JSON.
+///
+/// An error means that it is not known whether the call took effect.
+#[wasm_bindgen(this)]
+pub async fn call(this: Entrypoint, message: String) -> Result<String, JsValue> {
+    let Some(call) = Call::read(&message) else { return written(&Answer::NotUnderstood) };
+    let trace = Trace::continued(&call.traceparent, &call.request_id);
+    trace.note("operation", call.operation.name());
+    trace.note("caller", &*call.caller);
+
+    // A panic ends this call alone, and what it leaves half changed is its own.
+    let answer = AssertUnwindSafe(perform(&this.env(), call)).await;
+
+    trace.log("rpc", if answer.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE });
+    written(&answer?)
+}
+
+async fn perform(env: &Env, call: Call) -> Result<Answer> {
+    let db = env.d1("DB")?;
+    fault(env, "orders").await?;
+    Ok(match call.operation {
+        Operation::Place { order } => {
+            Answer::Order { order: store::insert(&db, &random_uuid(), &call.caller, &order).await? }
+        }
+        Operation::Find { id } => match store::find(&db, &call.caller, &id).await? {
+            Some(order) => Answer::Order { order },
+            None => Answer::NoSuchOrder,
+        },
+        Operation::Latest => Answer::Orders { orders: store::latest(&db, &call.caller).await? },
+    })
+}
+
+fn written(answer: &Answer) -> Result<String, JsValue> {
+    answer.write().map_err(|e| JsValue::from(e.to_string()))
+}
