@@ -33,6 +33,8 @@ export const edge = (name) => class extends WorkerEntrypoint {
     headers.set("cf-ray", `${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}-${cf.colo}`);
     if (access[name]) headers.set("mf-access-blob", access[name]); // [access.dev] of wrangler.toml becomes ctx.access
     // Not `new Request(request, …)`, which looks at request.cf: a client may have put anything there, JSON or not.
-    return target.fetch(new Request(request.url, { method: request.method, headers, body: request.body, cf, redirect: "manual" }));
+    // A GET's body, which means nothing (RFC 9110, section 9.3.1), is more than the constructor takes.
+    const body = ["GET", "HEAD"].includes(request.method) ? null : request.body;
+    return target.fetch(new Request(request.url, { method: request.method, headers, body, cf, redirect: "manual" }));
   }
 };

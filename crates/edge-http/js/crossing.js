@@ -9,8 +9,11 @@ export function head(request) {
 }
 
 // Out: `text` is "name\nvalue\n" for each header, repeats kept. Response copies `body`, so a view of wasm memory is safe.
+// (Headers set afterwards cost the runtime half of what the same ones cost in an initialiser.)
 export function respond(status, text, body) {
-  return new Response(body, { status, headers: pairs(text) });
+  const response = new Response(body, status === 200 ? undefined : { status });
+  for (const [name, value] of pairs(text)) response.headers.append(name, value);
+  return response;
 }
 
 // Out: a response that JavaScript already has, its body untouched, with the headers that Rust set.

@@ -3,7 +3,8 @@
 //
 // - A panic that unwinds fails its own call. In a Durable Object, whose memory may be half changed, it fails all calls of
 //   that object; the next one builds its Rust half anew from storage. Sockets stay.
-// - A trap, or a panic that aborts, fails every call in flight; the next call runs on a new wasm instance.
+// - A trap, or a panic that aborts, fails every call in flight and cuts every stream that waits for wasm; the next call runs
+//   on a new wasm instance.
 // - A call that was cut short ends with an error that starts with "RESTARTED:"; fetch answers 500 itself.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 
@@ -69,6 +70,22 @@ export function entry(build, failure = failed) {
       try { callback(); } catch (e) { if (wasm || isTrap(e)) trapped(e); else reportError(e); }
     });
   };
+
+  // A stream out of Rust that waits in wasm is a call as well. (Its source is of a generated class that is not exported, so it is
+  // met where it is used; `__wbg_ptr` marks it.) Otherwise it would be cut when what it waits for has come, and no sooner.
+  globalThis.ReadableStream = new Proxy(ReadableStream, { construct(Stream, [source, ...more], As) {
+    if (source?.__wbg_ptr) {
+      const { pull, cancel } = source;
+      let stop;
+      source.pull = (controller) => {
+        const answer = pull.call(source, controller);
+        pending.set(stop ??= (e) => controller.error(e));
+        return answer.finally(() => pending.delete(stop));
+      };
+      source.cancel = (why) => { pending.delete(stop); return cancel.call(source, why); };
+    }
+    return Reflect.construct(Stream, [source, ...more], As);
+  } });
 
   const call = (run, object) => new Promise((resolve, reject) => {
     if (state.criticalError) trapped(new Error("trapped outside of a call"));

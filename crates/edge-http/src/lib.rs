@@ -29,6 +29,8 @@ mod request;
 mod response;
 mod rpc;
 mod trace;
+#[cfg(all(test, target_arch = "wasm32"))]
+mod wasm_tests;
 
 pub use app::App;
 pub use axum::http::StatusCode;

@@ -149,10 +149,9 @@ enum State {
 
 impl State {
     fn open(raw: &web_sys::Request, length: Option<u64>) -> Result<Self, worker::Error> {
-        Ok(match (length, raw.body()) {
-            (Some(length), _) if length <= WHOLE => Self::Whole { read: JsFuture::from(raw.array_buffer()?), length },
-            (_, Some(stream)) => Self::Stream(worker::Body::new(stream)),
-            (_, None) => Self::Done,
+        Ok(match length {
+            Some(length) if length <= WHOLE => Self::Whole { read: JsFuture::from(raw.array_buffer()?), length },
+            _ => raw.body().map_or(Self::Done, |stream| Self::Stream(worker::Body::new(stream))),
         })
     }
 }

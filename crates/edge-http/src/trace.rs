@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Date, Fetcher, RequestInit, RequestRedirect, console_error, console_log, js_sys, web_sys, worker_sys};
+use worker::{Fetcher, RequestInit, RequestRedirect, console_error, console_log, js_sys, web_sys, worker_sys};
 
 /// How Cloudflare's edge names a request. A Worker that calls another one sends it along.
 pub(crate) const REQUEST_ID: &str = "cf-ray";
@@ -42,7 +42,7 @@ impl Trace {
         let begin = || u128::from(random()) << 64 | u128::from(random());
         let span = Span { trace: Span::parse(traceparent).map_or_else(begin, |span| span.trace), parent: random() };
         let request_id = if is_id(request_id) { request_id.to_owned() } else { format!("{:032x}", span.trace) };
-        Self(Arc::new(Inner { request_id, span, started: Date::now().as_millis(), notes: Mutex::default() }))
+        Self(Arc::new(Inner { request_id, span, started: now(), notes: Mutex::default() }))
     }
 
     /// What this request is called in the log and in the answer: the edge's name for it, or the trace's.
@@ -76,7 +76,7 @@ impl Trace {
     /// Writes the line, one JSON object. `event` says what ended: a `request`, an `rpc`, a `message`; `status` how, in HTTP's
     /// terms, whatever the event.
     pub fn log(&self, event: &str, status: StatusCode) {
-        let line = serde_json::to_string(&Line { event, status, now: Date::now().as_millis(), of: &self.0 });
+        let line = serde_json::to_string(&Line { event, status, now: now(), of: &self.0 });
         match line.as_deref().unwrap_or("{}") {
             line if status.is_server_error() => console_error!("{line}"),
             line => console_log!("{line}"),
@@ -133,6 +133,12 @@ fn is_id(text: &str) -> bool {
 fn random() -> u64 {
     const RANGE: f64 = 4_503_599_627_370_496.0; // 2^52
     (js_sys::Math::random() * RANGE) as u64 | 1
+}
+
+/// Milliseconds since 1970. (`worker::Date` makes a JavaScript object to ask.)
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number, not negative")]
+fn now() -> u64 {
+    js_sys::Date::now() as u64
 }
 
 /// One line of the log.

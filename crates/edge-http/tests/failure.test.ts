@@ -82,8 +82,6 @@ interface Place {
   promise(lost: Lost): Record<string, unknown>;
   /** Where a kind of failure takes along something else than usual. */
   lost?: Partial<Record<Kind, (unwinds: boolean) => Lost>>;
-  /** ms more than PROMPT that its neighbours may wait. */
-  slack?: number;
 }
 
 const all = (status: number | string) => `20x ${status}`;
@@ -241,7 +239,6 @@ const PLACES: Place[] = [
       return { offender: offender.status, neighbours: await neighbours(), next: (await scene.get("/", "probe")).status };
     },
     promise: (lost) => ({ offender: 500, neighbours: all(lost === "instance" ? "cut" : "complete"), next: 200 }),
-    slack: 100, // Its head was sent. The runtime cuts it when what it waits for comes, here the timer of the next line, and nobody goes on.
   },
 ];
 
@@ -258,7 +255,7 @@ for (const panics of ["unwind", "abort"] as const) describe(`built to ${panics}`
       const seen = await place.run(scene, kind, room);
       if (!Object.keys(seen).length) return;
       if (place.name === "object alarm") alarms.push(room);
-      const slowest = Math.round(Math.max(scene.times.offender, scene.times.neighbours - (place.slack ?? 0)));
+      const slowest = Math.round(Math.max(scene.times.offender, scene.times.neighbours));
       if (attempt === 1) measured.set(place.name, [...measured.get(place.name) ?? [], `${seen.offender ?? "-"}; ${seen.neighbours ?? seen.others}; ${slowest} ms`]);
       assert.deepEqual(seen, place.promise(lost));
       // Once more, since a machine that does other things beside this is late now and then.

@@ -15,10 +15,13 @@ extern "C" {
 
 /// The one method of the entrypoint `Orders`: a [`Call`] in, an [`Answer`] out, both as JSON.
 ///
-/// An error means that it is not known whether the call took effect.
+/// An error means that it is not known whether the call took effect. (`message` is no `String`: a later gateway that sends
+/// something else is to be told so, and wasm-bindgen would trap.)
 #[wasm_bindgen(this)]
-pub async fn call(this: Entrypoint, message: String) -> Result<String, JsValue> {
-    let Some(call) = Call::read(&message) else { return written(&Answer::NotUnderstood) };
+pub async fn call(this: Entrypoint, message: JsValue) -> Result<String, JsValue> {
+    let Some(call) = message.as_string().as_deref().and_then(Call::read) else {
+        return written(&Answer::NotUnderstood);
+    };
     let trace = Trace::continued(&call.traceparent, &call.request_id);
     trace.note("operation", call.operation.name());
     trace.note("caller", &*call.caller);

@@ -1,0 +1,313 @@
+// Who is let in: through Access's edge, and at the gateway itself, whose key server is the test's own.
+import assert from "node:assert/strict";
+import { createHmac, createPublicKey } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { after, before, describe, test } from "node:test";
+import { runTry, startPattern } from "../../../tests/harness/pattern.ts";
+import type { Stack } from "../../../tests/harness/stack.ts";
+import { AUDIENCE, counted, type Key, makeKey, problem, startWith, startWithClock, Team } from "./team.ts";
+
+describe("through Access's edge", () => {
+  const ID = "local-machine.access", SECRET = "local-secret-that-protects-nothing";
+  const KNOWN = { "CF-Access-Client-Id": ID, "CF-Access-Client-Secret": SECRET };
+  let stack: Stack;
+  before(async () => { stack = await startPattern("machine-gateway"); });
+  after(() => stack?.close());
+  const access = (path: string, headers = {}, init: RequestInit = {}) => stack.fetch("access", path, { ...init, headers });
+  const place = (headers = {}) => access("/v1/orders", { "content-type": "application/json", ...headers },
+    { method: "POST", body: JSON.stringify({ sku: "A-1", quantity: 2, note: "to the back door" }) });
+
+  test("a machine with a service token places an order, finds it, and sees it in its list", async () => {
+    const placed = await place(KNOWN), order: any = await placed.json();
+    assert.deepEqual([placed.status, placed.headers.get("location")], [201, `/v1/orders/${order.id}`]);
+    const { id, created_at, ...rest } = order;
+    assert.deepEqual(rest, { sku: "A-1", quantity: 2, note: "to the back door" });
+    assert.ok(Math.abs(Date.parse(created_at) - Date.now()) < 60_000 && created_at.endsWith("Z"), created_at);
+    const found = await access(`/v1/orders/${id}`, KNOWN), listed = await access("/v1/orders", KNOWN);
+    assert.deepEqual([found.status, await found.json()], [200, order]);
+    assert.deepEqual([listed.status, await listed.json()], [200, { orders: [order] }]);
+    const { results } = await (await stack.env("orders")).DB.prepare("SELECT * FROM orders").all();
+    assert.deepEqual(results, [{ ...order, caller: ID }]);
+  });
+
+  test("the edge lets nobody else through, and the gateway hears nothing of it", async () => {
+    const lines = stack.logs.length;
+    for (const headers of [{}, { ...KNOWN, "CF-Access-Client-Secret": "guessed" }, { ...KNOWN, "CF-Access-Client-Secret": "" },
+      { ...KNOWN, "CF-Access-Client-Id": "else.access" }, { ...KNOWN, "CF-Access-Client-Id": "toString" },
+      { "CF-Access-Client-Id": ID }, { "CF-Access-Client-Secret": SECRET }, { "Cf-Access-Jwt-Assertion": "forged" }])
+      assert.equal((await place(headers)).status, 403, JSON.stringify(headers));
+    assert.deepEqual(stack.logs.slice(lines), []);
+  });
+
+  test("the edge replaces what a client puts in the place of its token", async () => {
+    const { caller } = JSON.parse(await lineOf(await access("/v1/orders", { ...KNOWN, "Cf-Access-Jwt-Assertion": "forged" })));
+    assert.equal(caller, ID);
+  });
+
+  test("the bare gateway answers an anonymous caller with 401 and a challenge, whatever the path", async () => {
+    for (const path of ["/v1/orders", "/", "/nowhere", "/cdn-cgi/access/certs", `/v1/orders/${"x".repeat(10_000)}`]) {
+      const answer = await stack.fetch("gateway", path, { headers: KNOWN });
+      assert.equal(answer.headers.get("www-authenticate"), 'Bearer realm="machine-gateway"', path);
+      assert.equal(await problem(answer), "401 no-token");
+    }
+  });
+
+  test("every curl of the README gets the answer that it promises", () => runTry("machine-gateway", stack));
+
+  test("neither the token nor the secret is in the log", () => {
+    assert.ok(stack.logs.some((line) => line.includes(`"caller":"${ID}"`)), "there is a log");
+    assert.deepEqual(stack.logs.filter((line) => line.includes(SECRET) || line.includes("eyJ") || line.includes("guessed")), []);
+  });
+
+  const lineOf = async (answer: Response) => {
+    assert.equal(answer.status, 200);
+    return stack.logged(new RegExp(`"event":"request".*"request_id":"${answer.headers.get("x-request-id")}"`));
+  };
+});
+
+describe("at the gateway", () => {
+  let team: Team, stack: Stack, stranger: Key;
+  before(async () => {
+    team = await Team.start();
+    stranger = { ...(await makeKey("stranger")), kid: team.keys[0].kid };
+    stack = await startWith(team);
+  });
+  after(async () => { await stack?.close(); await team?.down(); });
+
+  const get = (headers: Record<string, string>, path = "/v1/orders") => stack.fetch("gateway", path, { headers });
+  const assertion = (token: string) => get({ "Cf-Access-Jwt-Assertion": token });
+  const encode = (value: string | object) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+  const soon = () => Math.floor(Date.now() / 1000);
+
+  /** A valid token, taken apart, changed and put together again without its key. */
+  const forged = async (change: (header: any, payload: any, signature: string) => string) => {
+    const [header, payload, signature] = (await team.token()).split(".");
+    return change(...[header, payload].map((part) => JSON.parse(Buffer.from(part, "base64url").toString())) as [any, any], signature);
+  };
+  /** Signed by HMAC with what everybody knows: the public key. */
+  const hs256 = (secret: string | Buffer) => forged((header, payload) => {
+    const input = `${encode({ ...header, alg: "HS256" })}.${encode(payload)}`;
+    return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
+  });
+  const publicKey = () => createPublicKey({ key: team.keys[0].publish as any, format: "jwk" });
+  const claims = (claims: object) => () => team.token({ claims });
+  const header = (header: object) => () => team.token({ header });
+
+  const REFUSED: [string, () => string | Promise<string>, string][] = [
+    ["garbage", () => "garbage", "malformed"],
+    ["an empty token", () => "", "malformed"],
+    ["bytes that are no text", () => "\xff\xfe.\xfd.\xfc", "malformed"],
+    ["three dots of nothing", () => "...", "malformed"],
+    ["alg none without a signature", () => forged((h, p) => `${encode({ ...h, alg: "none" })}.${encode(p)}.`), "algorithm"],
+    ["alg none with the signature", () => forged((h, p, s) => `${encode({ ...h, alg: "none" })}.${encode(p)}.${s}`), "algorithm"],
+    ["HS256 with the public key as SPKI PEM", () => hs256(publicKey().export({ format: "pem", type: "spki" })), "algorithm"],
+    ["HS256 with the public key as PKCS #1 PEM", () => hs256(publicKey().export({ format: "pem", type: "pkcs1" })), "algorithm"],
+    ["HS256 with the public key as JWK", () => hs256(JSON.stringify(team.keys[0].publish)), "algorithm"],
+    ["HS256 with the public key's modulus", () => hs256(Buffer.from(team.keys[0].publish.n!, "base64url")), "algorithm"],
+    ["a token of RS512", () => forged((h, p, s) => `${encode({ ...h, alg: "RS512" })}.${encode(p)}.${s}`), "algorithm"],
+    ["a key of somebody else's under the known kid", () => team.token({ key: stranger }), "signature is wrong"],
+    ["a key that it brings along", () => team.token({ key: stranger, header: { jwk: stranger.publish } }), "signature is wrong"],
+    ["an unknown kid", header({ kid: "unknown" }), "key is unknown"],
+    ["no kid", header({ kid: undefined }), "malformed"],
+    ["a tampered payload", () => forged((h, p, s) => `${encode(h)}.${encode({ ...p, common_name: "root.access" })}.${s}`), "signature is wrong"],
+    ["a tampered header", () => forged((h, p, s) => `${encode({ ...h, more: 1 })}.${encode(p)}.${s}`), "signature is wrong"],
+    ["no signature", () => forged((h, p) => `${encode(h)}.${encode(p)}.`), "signature is wrong"],
+    ["another spelling of the same token", async () => `${await team.token()}=`, "malformed"],
+    ["a critical extension", header({ crit: ["exp"], exp: 1 }), "critical"],
+    ["another type", header({ typ: "at+jwt" }), "typ"],
+    ["exp in the past", claims({ exp: soon() - 61 }), "expired"],
+    ["no exp", claims({ exp: undefined }), "malformed"],
+    ["nbf in the future", claims({ nbf: soon() + 120 }), "not valid yet"],
+    ["iat in the future", claims({ iat: soon() + 120 }), "not valid yet"],
+    ["another audience", claims({ aud: [AUDIENCE.replace("4", "5")] }), "audience"],
+    ["no audience", claims({ aud: [] }), "audience"],
+    ["another issuer", claims({ iss: "https://other.cloudflareaccess.com" }), "issuer"],
+    ["the issuer with a slash", () => team.token({ claims: { iss: `${team.domain}/` } }), "issuer"],
+    ["the issuer in upper case", () => team.token({ claims: { iss: team.domain.toUpperCase() } }), "issuer"],
+    ["the team's login page as its purpose", claims({ type: "org" }), "neither"],
+    ["nobody's name", claims({ common_name: undefined }), "neither"],
+    ["a name with a line feed", claims({ common_name: "a\nb" }), "neither"],
+    ["more than 8 KB", claims({ more: "x".repeat(7000) }), "malformed"],
+    ["a second token after a comma", async () => `${await team.token()}, ${await team.token()}`, "signature is wrong"],
+  ];
+  const statuses: number[] = [];
+
+  for (const [what, token, why] of REFUSED) test(`GET /v1/orders with ${what} is 401`, async () => {
+    const answer = await assertion(await token());
+    statuses.push(answer.status);
+    assert.match(answer.headers.get("www-authenticate") ?? "",
+      new RegExp(`^Bearer realm="machine-gateway", error="invalid_token", error_description="the token.*${why}.*"$`));
+    assert.equal(await problem(answer), "401 invalid-token");
+  });
+
+  test("GET /v1/orders with a valid token anywhere but in Access's header is 401", async () => {
+    const token = await team.token();
+    for (const headers of [{}, { authorization: `Bearer ${token}` }, { cookie: `CF_Authorization=${token}` }, { "Cf-Access-Token": token }]) {
+      const answer = await get(headers as Record<string, string>);
+      statuses.push(answer.status);
+      assert.equal(await problem(answer), "401 no-token", Object.keys(headers).join());
+    }
+    assert.equal(await problem(get({}, `/v1/orders?cf-access-jwt-assertion=${token}`)), "401 no-token");
+  });
+
+  test("GET /v1/orders with Access's header sent twice is 401, whichever is valid", async () => {
+    const valid = await team.token(), { hostname, port } = stack.urls.get("gateway")!;
+    for (const pair of [[valid, valid], [valid, "x"], ["x", valid], ["", valid], [valid, ""]]) {
+      const socket = connect(Number(port), hostname), heads = pair.map((token) => `Cf-Access-Jwt-Assertion: ${token}\r\n`).join("");
+      socket.write(`GET /v1/orders HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n${heads}\r\n`);
+      const [start] = await once(socket, "data");
+      socket.destroy();
+      statuses.push(Number(String(start).slice(9, 12)));
+      assert.match(String(start), /^HTTP\/1.1 401 /);
+    }
+  });
+
+  test("GET /v1/orders with a person's token is 403", async () => {
+    const token = await team.token({ claims: { sub: "7335d417", email: "ann@example.com", common_name: undefined } });
+    const answer = await assertion(token);
+    statuses.push(answer.status);
+    assert.equal(await problem(answer), "403 not-a-machine");
+  });
+
+  test("GET /v1/orders with a valid token is 200, also with what Access may change", async () => {
+    for (const token of [{}, { claims: { aud: AUDIENCE } }, { claims: { aud: ["other", AUDIENCE] } }, { claims: { nbf: undefined, iat: undefined } },
+      { claims: { more: { deep: [1] } } }, { header: { typ: undefined } }, { claims: { exp: soon() - 30 } }, { claims: { more: "x".repeat(5000) } }]) {
+      const answer = await assertion(await team.token(token));
+      statuses.push(answer.status);
+      assert.equal(answer.status, 200, `${JSON.stringify(token).slice(0, 99)} ${await answer.text()}`);
+    }
+  });
+
+  test("all that was with one look at the team's keys", (t) => {
+    t.diagnostic(`by status: ${counted(statuses)}`);
+    assert.equal(team.asked, 1);
+  });
+
+  test("no token, or part of one, is in the log", () => {
+    const told = stack.logs.filter((line) => /eyJ|garbage|root\.access|ann@example|7335d417/.test(line));
+    assert.deepEqual(told, []);
+  });
+});
+
+test("a gateway without a team, or with one that is none, lets nobody in and names the variable in its log", async () => {
+  for (const [vars, name] of [[{ TEAM_DOMAIN: "" }, "TEAM_DOMAIN"], [{ TEAM_DOMAIN: "http://example.com" }, "TEAM_DOMAIN"],
+    [{ POLICY_AUD: "" }, "POLICY_AUD"]] as const) {
+    const stack = await startPattern("machine-gateway", { vars });
+    try {
+      assert.equal(await problem(stack.fetch("gateway", "/v1/orders", { headers: { "Cf-Access-Jwt-Assertion": "any" } })), "500 internal");
+      await stack.logged(new RegExp(`"cause":"[^"]*${name}`));
+    } finally {
+      await stack.close();
+    }
+  }
+});
+
+describe("the team's keys", () => {
+  let team: Team, stack: Stack, now = 0; // in seconds from the real time
+  before(async () => { team = await Team.start(); stack = await startWithClock(team); });
+  after(async () => { await stack?.close(); await team?.down(); });
+
+  const get = (token: string) => stack.fetch("gateway", "/v1/orders", { headers: { "Cf-Access-Jwt-Assertion": token, "x-clock": String(now) } });
+  /** A token that is valid at the gateway's time. */
+  const token = (key?: Key, header = {}) => team.token({ key, header, claims: { exp: Math.floor(Date.now() / 1000) + now + 600 } });
+  const status = async (of: string) => (await get(of)).status;
+  /** How often the key server is asked while this runs. */
+  const asks = async (run: () => Promise<unknown>) => { const before = team.asked; await run(); return team.asked - before; };
+  const unavailable = async (what: string) => {
+    const answer = await get(await token());
+    assert.equal(answer.headers.get("retry-after"), "1", what);
+    assert.equal(await problem(answer), "503 unavailable", what);
+  };
+
+  const LAME: [string, typeof team.answer][] = [
+    ["fails", (_, r) => { r.writeHead(500).end(); }],
+    ["refuses", (_, r) => { r.writeHead(403).end(); }],
+    ["redirects to itself", (_, r) => { r.writeHead(302, { location: "/cdn-cgi/access/certs" }).end(); }],
+    ["answers garbage", (_, r) => { r.end("<html>"); }],
+    ["answers nothing", (_, r) => { r.end(); }],
+    ["publishes no key", (_, r) => { r.end('{"keys":[]}'); }],
+    ["publishes a key that is too short only", (_, r) => { r.end('{"keys":[{"kty":"RSA","kid":"first","n":"3Q","e":"AQAB"}]}'); }],
+    ["answers 1 MB", (_, r) => { r.end(`{"keys":[${" ".repeat(1 << 20)}]}`); }],
+    ["answers a body without end", (_, r) => { const send = () => { while (!r.destroyed && r.write(" ".repeat(1 << 16))); }; r.on("drain", send); send(); }],
+    ["hangs up", (_, r) => { r.destroy(); }],
+    ["hangs up in the middle", (_, r) => { r.writeHead(200, { "content-length": "9999" }); r.write("{"); setTimeout(() => r.destroy(), 20); }],
+  ];
+  test("GET /v1/orders is 503 while the key server is down, and nobody is let in", async () => {
+    await team.down();
+    await unavailable("down");
+    await team.up();
+  });
+  for (const [what, answer] of LAME) test(`GET /v1/orders is 503 while the key server ${what}`, async () => {
+    now += 2;
+    team.answer = answer;
+    assert.equal(await asks(() => unavailable(what)), 1);
+  });
+  for (const [what, answer] of [["hangs", () => {}], ["hangs after its head", (_, r) => { r.writeHead(200); r.write("{"); }]] as typeof LAME)
+    test(`GET /v1/orders is 503 after five seconds while the key server ${what}`, async () => {
+      now += 2;
+      team.answer = answer;
+      const from = performance.now();
+      await unavailable(what);
+      const seconds = (performance.now() - from) / 1000;
+      assert.ok(seconds > 4.9 && seconds < 7, `${seconds} s`);
+    });
+  test("a key server that failed is left alone for a second", async () => {
+    now += 2;
+    team.answer = LAME[0][1];
+    assert.equal(await asks(async () => { for (let i = 0; i < 20; i++) await unavailable("failed"); }), 1);
+  });
+  test("the cause is in the log and not in the answer", async () => {
+    await stack.logged(/"cause":".*cdn-cgi\/access\/certs: status 500/);
+    await stack.logged(/"cause":".*cdn-cgi\/access\/certs: too long/);
+    now += 2;
+    assert.ok(!/certs|127\.0\.0\.1/.test(await (await get(await token())).text()));
+  });
+
+  test("once it answers, callers are let in, and it is asked once for all of them", async () => {
+    now += 2;
+    team.answer = team.publish;
+    const asked = await asks(async () => { for (let i = 0; i < 50; i++) assert.equal(await status(await token()), 200); });
+    assert.equal(asked, 1);
+  });
+  test("a new isolate that meets many callers lets all of them in", async () => {
+    await stack.reset();
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => token()));
+    assert.equal(counted(await Promise.all(tokens.map(status))), "20 x 200");
+  });
+  test("tokens with unknown keys make it ask no more than once a minute", async () => {
+    now += 61;
+    const unknown = await Promise.all(Array.from({ length: 20 }, (_, i) => token(undefined, { kid: `unknown-${i}` })));
+    assert.equal(await asks(async () => assert.equal(counted(await Promise.all(unknown.map(status))), "20 x 401")), 1);
+    now += 59;
+    assert.equal(await asks(async () => assert.equal(await status(unknown[0]), 401)), 0);
+  });
+  test("a new key is believed from its first token on, and the old one stays for as long as it is published", async () => {
+    const [old] = team.keys, fresh = await makeKey("second");
+    team.keys.push(fresh);
+    now += 61;
+    assert.equal(await asks(async () => assert.equal(await status(await token(fresh)), 200)), 1);
+    assert.equal(await asks(async () => assert.equal(await status(await token(old)), 200)), 0);
+    team.keys.shift();
+    now += 3600;
+    assert.equal(await asks(async () => assert.equal(await status(await token(fresh)), 200)), 1, "an hour later");
+    assert.equal(await status(await token(old)), 401);
+  });
+  test("known keys last for a day while the key server fails, and no longer", async () => {
+    team.answer = LAME[0][1];
+    now += 23 * 3600;
+    assert.equal(await status(await token()), 200);
+    now += 3600;
+    await unavailable("a day later");
+    team.answer = team.publish;
+    now += 2;
+    assert.equal(await status(await token()), 200);
+  });
+  test("a key that was withdrawn and whose name another one took is not believed any more", async () => {
+    const [old] = team.keys;
+    team.keys = [await makeKey(old.kid)];
+    now += 3601;
+    assert.equal(await status(await token()), 200);
+    assert.equal(await status(await token(old)), 401);
+  });
+});

@@ -1,0 +1,44 @@
+// tiny-api leaves edge-http's way in and out behind by changing two lines, and everything that it promises still holds.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const root = join(import.meta.dirname, ".."), target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const copy = join(target, "no-lock-in"), worker = join(copy, "patterns/tiny-api");
+
+const CHANGES = [
+  ["use edge_http::{App, Request, Response};", "use {axum::response::Response, edge_http::App, worker::HttpRequest as Request};"],
+  ["APP.serve(req, env, ctx).await", "APP.serve_http(req, env, ctx).await"],
+];
+
+test("tiny-api over worker's own http types and worker-build's own entry passes its own tests", () => {
+  // A checkout with this one pattern in it, so that the workspace's own stays as it is.
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(copy, { recursive: true });
+  for (const path of [".cargo", "Cargo.toml", "Cargo.lock", "crates/edge-http", "patterns/tiny-api", "wrangler"])
+    cpSync(join(root, path), join(copy, path), { recursive: true, filter: (from) => !/\/(probe|build|build-abort)$/.test(from) });
+  edit(join(copy, "Cargo.toml"), [[/members = \[.*?\]/s, 'members = ["crates/edge-http", "patterns/tiny-api"]']]);
+  edit(join(worker, "src/lib.rs"), CHANGES);
+
+  // What its wrangler.toml calls `main` is now what worker-build made, without an entry of ours. (Its flags are scripts/build's,
+  // so that what is compiled already serves here, too.)
+  const env = { ...process.env, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: "-Cpanic=unwind", CARGO_PROFILE_RELEASE_TRIM_PATHS: "all" };
+  execFileSync("worker-build", ["--release", worker, "-Zbuild-std=std,panic_unwind", "-Ztrim-paths"], { cwd: copy, stdio: "inherit", env });
+  // Not a test of this process's own, whose report it would disturb.
+  const { NODE_TEST_CONTEXT: _, ...outside } = process.env;
+  execFileSync("node", ["--test", join(root, "patterns/tiny-api/tests/tiny-api.test.ts")], {
+    stdio: "inherit", env: { ...outside, EDGE_BUILT: "1", TINY_API: worker },
+  });
+});
+
+function edit(file: string, changes: (string | RegExp)[][]) {
+  let text = readFileSync(file, "utf8");
+  for (const [from, to] of changes) {
+    const changed = text.replace(from, to as string);
+    assert.notEqual(changed, text, `${file} has no ${from}`);
+    text = changed;
+  }
+  writeFileSync(file, text);
+}
