@@ -1,12 +1,17 @@
 //! The way in and out of a Worker: axum handlers behind `#[event(fetch)]`, cheaply and safely.
 //!
-//! ```ignore
-//! static APP: App = App::new(routes::router);
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use edge_http::{App, Request, Response};
+//! use worker::{Context, Env, Result, event};
+//!
+//! static APP: App = App::new(|_env| Ok(Router::new().route("/", get(|| async { "Hello, World!" }))));
 //!
 //! #[event(fetch)]
 //! async fn fetch(req: Request, env: Env, ctx: Context) -> Result<Response> {
 //!     APP.serve(req, env, ctx).await
 //! }
+//! # fn main() {}
 //! ```
 //!
 //! A request enters [`Request`] as it is, its head crosses into wasm once, as one string; [`App`] calls the router, turns

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, before as beforeAll, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
@@ -72,8 +72,8 @@ describe("an order", () => {
 });
 
 describe("bad input with a valid token", () => {
-  let before: number;
-  beforeAll(async () => { before = (await list()).length; });
+  let already: number;
+  before(async () => { already = (await list()).length; });
   const MB = 1 << 20, deep = (open: string, close: string, by = 4000) => open.repeat(by) + close.repeat(by);
   const padded = (bytes: number) => JSON.stringify({ sku: "A-1", quantity: 1 }).padEnd(bytes);
   const order = (members: string) => `{"sku":"A-1","quantity":1,${members}}`;
@@ -170,7 +170,7 @@ describe("bad input with a valid token", () => {
   test("none of that was stored, and every kind of refusal was seen", async (t) => {
     t.diagnostic(`by status: ${counted(statuses)}`);
     assert.deepEqual([...new Set(statuses)].sort(), [BAD, "404 no-such-order", "404 not-found", "405 method-not-allowed", LARGE, TYPE, WRONG]);
-    assert.equal((await list()).length, before + 4, "the four that were right");
+    assert.equal((await list()).length, already + 4, "the four that were right");
     assert.deepEqual(stack.logs.filter((line) => line.includes('"level":"error"') || /trap|panic/i.test(line)), []);
   });
 });
