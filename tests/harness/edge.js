@@ -34,7 +34,30 @@ export const edge = (name) => class extends WorkerEntrypoint {
     if (access[name]) headers.set("mf-access-blob", access[name]); // [access.dev] of wrangler.toml becomes ctx.access
     // Not `new Request(request, …)`, which looks at request.cf: a client may have put anything there, JSON or not.
     // A GET's body, which means nothing (RFC 9110, section 9.3.1), is more than the constructor takes.
-    const body = ["GET", "HEAD"].includes(request.method) ? null : request.body;
-    return target.fetch(new Request(request.url, { method: request.method, headers, body, cf, redirect: "manual" }));
+    const given = ["GET", "HEAD"].includes(request.method) ? null : request.body, length = request.headers.get("content-length");
+    const pipe = given && (length ? new FixedLengthStream(Number(length)) : new IdentityTransformStream());
+    let refuse;
+    const passed = given && pass(given, pipe.writable, new Promise((done) => { refuse = done; }));
+    const answer = await target.fetch(new Request(request.url, { method: request.method, headers, body: pipe?.readable, cf, redirect: "manual" }));
+    if (given && answer.status >= 400) {
+      refuse();
+      await passed;
+    }
+    return answer;
   }
 };
+
+// A body's way to the Worker. When the Worker has refused it, the rest is read all the same, and dropped: workerd would close
+// the connection while the client is still sending, and the client might never see why. (Cloudflare's edge keeps it open.)
+async function pass(body, writable, refused) {
+  const reader = body.getReader(), writer = writable.getWriter();
+  let wanted = true, end = Infinity;
+  refused.then(() => { wanted = false; end = Date.now() + 2000; });
+  try {
+    for (let chunk; !(chunk = await reader.read()).done && Date.now() < end;)
+      if (wanted) await Promise.race([writer.write(chunk.value).catch(() => { wanted = false; }), refused]);
+    if (wanted) await writer.close();
+  } catch (e) { // the client has gone: what came so far must not look like the whole
+    await writer.abort(e).catch(() => {});
+  }
+}

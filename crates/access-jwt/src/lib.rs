@@ -10,13 +10,13 @@
 //!
 #![cfg_attr(feature = "rust-crypto", doc = "```")]
 #![cfg_attr(not(feature = "rust-crypto"), doc = "```ignore")]
-//! use access_jwt::{Audience, Failure, Identity, KeySet, Policy, Refused, TeamDomain};
+//! use access_jwt::{Audience, Failure, Identity, KeySet, Policy, Refused, TeamDomain, Token};
 //! # async fn example(token: &str, certs: &[u8], now: std::time::Duration) -> Result<(), Box<dyn std::error::Error>> {
 //! let team_domain = TeamDomain::parse("https://team.cloudflareaccess.com")?;
 //! let keys = KeySet::parse(certs)?; // what GET team_domain.certs_url() answered
 //! let policy = Policy { team_domain, audience: Audience::parse("4714c1358e65fe4b408ad6d432a5f878")? };
 //!
-//! match access_jwt::verify(token, &keys, &policy, now, access_jwt::rust_crypto).await {
+//! match access_jwt::verify(&Token::parse(token)?, &keys, &policy, now, access_jwt::rust_crypto).await {
 //!     Ok(Identity::Service { client_id }) => println!("the machine {client_id}"),
 //!     Ok(Identity::Person { email, .. }) => println!("the person {email}"),
 //!     Err(Failure::Refused(Refused::UnknownKey)) => println!("fetch the keys again, at most so often, and retry"),
@@ -46,5 +46,5 @@ pub use keys::KeySet;
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::rust_crypto;
 pub use team_domain::TeamDomain;
-pub use token::MAX_TOKEN;
+pub use token::{MAX_TOKEN, Token};
 pub use verify::{Policy, verify};

@@ -9,11 +9,11 @@ use serde::{
 pub const MAX_TOKEN: usize = 8 * 1024;
 
 /// A JWS in compact serialisation (RFC 7515 section 7.1) whose header is acceptable and whose signature is unchecked.
-pub(crate) struct Token<'a> {
-    pub kid: String,
+pub struct Token<'a> {
+    pub(crate) kid: String,
     /// What was signed: `header.payload` as it came, never as we would write it (RFC 7515 section 5.2).
-    pub signing_input: &'a [u8],
-    pub signature: Vec<u8>,
+    pub(crate) signing_input: &'a [u8],
+    pub(crate) signature: Vec<u8>,
     payload: &'a str,
 }
 
@@ -29,6 +29,7 @@ struct Header {
 }
 
 impl<'a> Token<'a> {
+    /// What can be refused without a key: to be called before keys are fetched for anybody's sake.
     pub fn parse(token: &'a str) -> Result<Self, Refused> {
         if token.len() > MAX_TOKEN {
             return Err(Refused::Malformed);
@@ -51,7 +52,7 @@ impl<'a> Token<'a> {
     }
 
     /// The claims: believe nothing of them before the signature is checked.
-    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+    pub(crate) fn claims<T: DeserializeOwned>(&self) -> Result<T, Refused> {
         object(&decode(self.payload)?)
     }
 }

@@ -10,7 +10,7 @@ pub struct Policy {
     pub audience: Audience,
 }
 
-/// Verifies `token` as documentation page "Validate JWTs" asks, and says who calls. `now` is the time since the Unix
+/// Verifies a `token` that [`Token::parse`] read, as documentation page "Validate JWTs" asks, and says who calls. `now` is the time since the Unix
 /// epoch.
 ///
 /// `check` says whether `signature` (third argument) is `key`'s RSASSA-PKCS1-v1_5 with SHA-256 over `signing_input`
@@ -19,13 +19,12 @@ pub struct Policy {
 /// # Errors
 /// [`Failure::Refused`] when the token is not believed, [`Failure::Unchecked`] when `check` failed to tell.
 pub async fn verify<E>(
-    token: &str,
+    token: &Token<'_>,
     keys: &KeySet,
     policy: &Policy,
     now: Duration,
     check: impl AsyncFn(&Jwk, &[u8], &[u8]) -> Result<bool, E>,
 ) -> Result<Identity, Failure<E>> {
-    let token = Token::parse(token)?;
     let key = keys.find(&token.kid).ok_or(Refused::UnknownKey)?;
     if !check(key, token.signing_input, &token.signature).await.map_err(Failure::Unchecked)? {
         return Err(Refused::Signature.into());

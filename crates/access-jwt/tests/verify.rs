@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests: a helper may fail the test")]
 
-use access_jwt::{Audience, Failure, Identity, Jwk, KeySet, Policy, Refused, TeamDomain, rust_crypto};
+use access_jwt::{Audience, Failure, Identity, Jwk, KeySet, Policy, Refused, TeamDomain, Token, rust_crypto};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
 use proptest::prelude::*;
@@ -78,7 +78,8 @@ fn policy() -> Policy {
 }
 
 fn verify(token: &str) -> Result<Identity, Refused> {
-    match ready(access_jwt::verify(token, &KEYS, &policy(), Duration::from_secs(NOW), rust_crypto)) {
+    let token = Token::parse(token)?;
+    match ready(access_jwt::verify(&token, &KEYS, &policy(), Duration::from_secs(NOW), rust_crypto)) {
         Ok(identity) => Ok(identity),
         Err(Failure::Refused(why)) => Err(why),
         Err(Failure::Unchecked(cause)) => panic!("{cause}"),
@@ -173,7 +174,8 @@ fn each_claim_is_checked_after_the_signature() {
 #[test]
 fn a_check_that_failed_is_no_statement_about_the_token() {
     let fails = async |_: &Jwk, _: &[u8], _: &[u8]| Err("the key could not be imported");
-    let verified = ready(access_jwt::verify(&VALID, &KEYS, &policy(), Duration::from_secs(NOW), fails));
+    let verified =
+        ready(access_jwt::verify(&Token::parse(&VALID).unwrap(), &KEYS, &policy(), Duration::from_secs(NOW), fails));
     assert_eq!(verified, Err(Failure::Unchecked("the key could not be imported")));
 }
 
@@ -182,7 +184,7 @@ fn huge_tokens_are_refused_and_a_clock_at_its_ends_does_not_overflow() {
     assert_eq!(verify(&"a".repeat(1_000_000)), Err(Refused::Malformed));
     assert_eq!(verify(&signed(&with(header(), "x", json!("a".repeat(8192))), &service())), Err(Refused::Malformed));
     for (now, why) in [(Duration::ZERO, Refused::NotYetValid), (Duration::MAX, Refused::Expired)] {
-        let verified = ready(access_jwt::verify(&VALID, &KEYS, &policy(), now, rust_crypto));
+        let verified = ready(access_jwt::verify(&Token::parse(&VALID).unwrap(), &KEYS, &policy(), now, rust_crypto));
         assert!(matches!(verified, Err(Failure::Refused(refused)) if refused == why));
     }
 }
@@ -259,7 +261,9 @@ proptest! {
         for payload in [claims.as_bytes(), &bytes] {
             let parts = [header().to_string().as_bytes(), payload, b"s"].map(|part| URL_SAFE_NO_PAD.encode(part));
             let now = Duration::from_secs(now);
-            let _ = ready(access_jwt::verify(&parts.join("."), &KEYS, &policy(), now, gullible));
+            let token = parts.join(".");
+            let token = Token::parse(&token).unwrap();
+            let _ = ready(access_jwt::verify(&token, &KEYS, &policy(), now, gullible));
         }
     }
 
@@ -274,7 +278,7 @@ proptest! {
         let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
         let key = json!({"kid": "current", "kty": "RSA", "n": n, "e": e});
         if let Ok(keys) = KeySet::parse(json!({"keys": [key]}).to_string().as_bytes()) {
-            let verified = ready(access_jwt::verify(&VALID, &keys, &policy(), Duration::from_secs(NOW), rust_crypto));
+            let verified = ready(access_jwt::verify(&Token::parse(&VALID).unwrap(), &keys, &policy(), Duration::from_secs(NOW), rust_crypto));
             prop_assert!(verified.is_err());
         }
     }

@@ -46,15 +46,14 @@ impl App {
     /// # Errors
     /// When the runtime refuses the response; `worker` turns that into a 500.
     pub async fn serve(&self, request: Request, env: Env, ctx: Context) -> worker::Result<Response> {
-        match request::into_http(&request, ctx) {
+        let (response, is_head) = match request::into_http(&request, ctx) {
             Ok(request) => {
                 let is_head = request.method() == Method::HEAD;
-                response::into_js(self.call(request, &env).await, is_head).await
+                (self.call(request, &env).await, is_head)
             }
-            Err(problem) => {
-                response::into_js(self.finish(&request.trace(), problem.into_response()).await, false).await
-            }
-        }
+            Err(problem) => (self.finish(&request.trace(), problem.into_response()).await, false),
+        };
+        response::into_js(response, is_head).await
     }
 
     /// The same over `worker`'s own `http` types, for who would rather not depend on ours: about twice the price.

@@ -185,16 +185,16 @@ describe("the internal Worker", () => {
     await assert.rejects(async () => (await stack.rpc("orders")).call(message()), "its default entrypoint has no methods");
   });
   test("can be told one thing over its binding, and nothing else", async () => {
-    assert.equal(JSON.parse(await (await orders()).call(message())).answer, "orders");
+    assert.deepEqual(Object.keys(JSON.parse(await (await orders()).call(message()))), ["orders"]);
     for (const method of ["fault", "perform", "reset", "constructor_", "__wbg_reset_state", "alarm", "queue"])
       await assert.rejects(async () => (await orders())[method](message()), method);
     await assert.rejects(async () => (await orders()).fetch("http://orders/"));
   });
   test("says so when it does not understand: another version, a later operation, no call at all", async () => {
-    for (const text of [message({ v: 2 }), message({ v: undefined }), message({ operation: "cancel" }), message({ operation: "find", id: "x" }),
-      message({ operation: "place", order: { sku: "", quantity: 1 } }), message({ caller: undefined }), "null", "", "[".repeat(10_000),
+    for (const text of [message({ v: 2 }), message({ v: undefined }), message({ operation: "cancel" }), message({ operation: { find: "x" } }),
+      message({ operation: { place: { sku: "", quantity: 1 } } }), message({ caller: undefined }), "null", "", "[".repeat(10_000),
       undefined, null, 7, {}, [message()]])
-      assert.equal(await (await orders()).call(text), '{"answer":"not-understood"}', String(text).slice(0, 99));
+      assert.equal(await (await orders()).call(text), '"not-understood"', String(text).slice(0, 99));
   });
 
   const FAULTS: [string, string, RegExp][] = [
@@ -274,7 +274,8 @@ describe("an internal Worker of another version", () => {
       export default {};
       export class Orders extends WorkerEntrypoint {
         call(message) {
-          const { order: { note } } = JSON.parse(message);
+          const { operation: { place: { note } } } = JSON.parse(message);
+          if (note === "hang") return new Promise((done) => setTimeout(done, 20_000));
           if (note.startsWith("throw ")) throw new Error(note);
           return note.startsWith("eval ") ? JSON.parse(note.slice(5)) : note;
         }
@@ -286,8 +287,7 @@ describe("an internal Worker of another version", () => {
   after(async () => { await other?.close(); rmSync(folder, { recursive: true, force: true }); });
 
   test("POST /v1/orders is 503 when the two do not understand each other", async () => {
-    for (const note of ['{"answer":"not-understood"}', '{"answer":"queued"}', '{"answer":"orders","orders":[]}', '{"answer":"order"}',
-      '{"answer":"order","order":{"id":7}}', "not JSON", "eval null", "eval 7", "eval {}", "throw secret", "throw RESTART"]) {
+    for (const note of ['"not-understood"', '"queued"', '{"orders":[]}', '"order"', '{"order":{"id":7}}', "not JSON", "eval null", "eval 7", "eval {}", "throw secret", "throw RESTART"]) {
       const answer = await place({ note }, { on: other }), text = await answer.clone().text();
       assert.equal(answer.headers.get("retry-after"), "1", note);
       assert.equal(await problem(answer), "503 unavailable", note);
@@ -295,9 +295,14 @@ describe("an internal Worker of another version", () => {
     }
     await other.logged(/"cause":"[^"]*throw secret/);
   });
+  test("POST /v1/orders is 503 when it does not answer in time", async () => {
+    const from = performance.now();
+    assert.equal(await problem(await place({ note: "hang" }, { on: other })), "503 unavailable");
+    assert.ok(performance.now() - from < 7000);
+  });
   test("POST /v1/orders is 201 when it answers with more than is known here", async () => {
     const order = { id: "1", sku: "A-1", quantity: 1, created_at: "2026-11-17T00:00:00.000Z" };
-    const answer = await place({ note: JSON.stringify({ answer: "order", order: { ...order, priority: 1 }, v: 2 }) }, { on: other });
+    const answer = await place({ note: JSON.stringify({ order: { ...order, priority: 1 } }) }, { on: other });
     assert.deepEqual(await json(Promise.resolve(answer), 201), order);
   });
 });

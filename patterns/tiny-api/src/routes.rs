@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use edge_http::Object;
 use worker::Env;
 
 use crate::config::Bindings;
@@ -29,7 +30,7 @@ async fn plan(State(bindings): State<Arc<Bindings>>, Path(name): Path<Name>) -> 
 #[worker::send]
 async fn sign_up(
     State(bindings): State<Arc<Bindings>>,
-    Json(wish): Json<SignUp>,
+    Json(Object(wish)): Json<Object<SignUp>>,
 ) -> Result<(StatusCode, Json<SignUp>), Error> {
     store::plan(&bindings.plans, &wish.plan).await?.ok_or(Error::NoSuchPlan)?;
     store::sign_up(&bindings.db, &wish).await?;

@@ -4,6 +4,12 @@
 //! [`routes`] is the ordinary way through, [`failure`] the ways to fail, [`room`] a Durable Object, [`events`] the rest of
 //! what can enter a Worker.
 
+#![expect(
+    clippy::unused_async,
+    clippy::unnecessary_wraps,
+    reason = "a promise is wanted, also where nothing is awaited"
+)]
+
 mod events;
 mod failure;
 mod room;

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_member_out_of_bounds_of_another_type_or_unknown_is_refused() {
         for json in [
-            r#"{}"#,
+            "{}",
             r#"{"sku":"","quantity":1}"#,
             r#"{"sku":"a b","quantity":1}"#,
             r#"{"sku":"A-1","quantity":0}"#,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access_jwt::{Failure, Identity, Refused};
+use access_jwt::{Failure, Identity, Refused, Token};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,15 +27,16 @@ pub async fn authenticate(
     next: Next,
 ) -> Result<Response, Error> {
     let token = request.headers().get(ASSERTION).ok_or(Error::Anonymous)?;
-    let token = token.to_str().map_err(|_| Error::Refused(Refused::Malformed))?;
-    let caller = identify(&bindings, token).await?;
+    // What is not ASCII is no token, and none of what is malformed is worth a fetch of the keys.
+    let token = Token::parse(token.to_str().unwrap_or_default()).map_err(Error::Refused)?;
+    let caller = identify(&bindings, &token).await?;
     trace.note("caller", &*caller.0);
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
 /// Whose token it is. Access rotates its keys: one that is unknown may be a new one.
-async fn identify(bindings: &Bindings, token: &str) -> Result<Caller, Error> {
+async fn identify(bindings: &Bindings, token: &Token<'_>) -> Result<Caller, Error> {
     let now = Duration::from_millis(Date::now().as_millis());
     let mut verified = verify(bindings, token, now, false).await;
     if let Err(Failure::Refused(Refused::UnknownKey)) = verified {
@@ -51,7 +52,7 @@ async fn identify(bindings: &Bindings, token: &str) -> Result<Caller, Error> {
 
 async fn verify(
     Bindings { keys, policy, .. }: &Bindings,
-    token: &str,
+    token: &Token<'_>,
     now: Duration,
     newer: bool,
 ) -> Result<Identity, Failure<worker::Error>> {

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use access_jwt::{Failure, Identity, KeySet, Policy, TeamDomain};
+use access_jwt::{Failure, Identity, KeySet, Policy, TeamDomain, Token};
 use futures_util::StreamExt;
 use worker::{AbortSignal, Error, Fetch, Request, RequestInit, RequestRedirect, Result, console_error, web_sys};
 
@@ -59,7 +59,7 @@ impl Keys {
 }
 
 impl KnownKeys {
-    pub async fn verify(&self, token: &str, policy: &Policy, now: Duration) -> Result<Identity, Failure<Error>> {
+    pub async fn verify(&self, token: &Token<'_>, policy: &Policy, now: Duration) -> Result<Identity, Failure<Error>> {
         access_jwt::verify(token, &self.set, policy, now, async |key, input, signature| {
             self.web_crypto.verify(key, input, signature).await
         })

@@ -1,6 +1,7 @@
 //! The one public door of a private API: who calls is established here, what is stored is established behind.
 //!
-//! A request meets [`caller`] first, whatever its path: no valid token, no answer but 401. Then [`routes`] makes a call of
+//! A request meets [`caller`] first, whatever its path: no valid token, no answer but 401 (unless its head is no HTTP, which
+//! edge-http refuses before). Then [`routes`] makes a call of
 //! the contract of it, which [`orders`] sends over the service binding.
 //!
 //! Promises:

@@ -1,7 +1,12 @@
+use std::pin::pin;
+use std::time::Duration;
+
 use edge_http::Trace;
+use futures_util::future::{Either, select};
 use js_sys::Promise;
 use machine_gateway_contract::{Answer, Call, Operation, Order};
 use wasm_bindgen::prelude::*;
+use worker::Delay;
 use worker::send::SendWrapper;
 use worker::wasm_bindgen_futures::JsFuture;
 
@@ -17,6 +22,9 @@ extern "C" {
     fn call(this: &OrdersRpc, message: &str) -> Result<Promise, JsValue>;
 }
 
+/// How long an answer is waited for. D1 takes milliseconds; who waits longer may as well ask again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The internal Worker, over its service binding.
 pub struct Orders(pub SendWrapper<OrdersRpc>);
 
@@ -24,17 +32,17 @@ impl Orders {
     /// An operation that is answered with one order.
     pub async fn one(&self, caller: &Caller, trace: &Trace, operation: Operation) -> Result<Order, Error> {
         match self.call(caller, trace, operation).await? {
-            Answer::Order { order } => Ok(order),
+            Answer::Order(order) => Ok(order),
             Answer::NoSuchOrder => Err(Error::NoSuchOrder),
-            Answer::Orders { .. } | Answer::NotUnderstood => Err(Error::NotUnderstood),
+            Answer::Orders(_) | Answer::NotUnderstood => Err(Error::NotUnderstood),
         }
     }
 
     /// The caller's latest orders.
     pub async fn latest(&self, caller: &Caller, trace: &Trace) -> Result<Vec<Order>, Error> {
         match self.call(caller, trace, Operation::Latest).await? {
-            Answer::Orders { orders } => Ok(orders),
-            Answer::Order { .. } | Answer::NoSuchOrder | Answer::NotUnderstood => Err(Error::NotUnderstood),
+            Answer::Orders(orders) => Ok(orders),
+            Answer::Order(_) | Answer::NoSuchOrder | Answer::NotUnderstood => Err(Error::NotUnderstood),
         }
     }
 
@@ -44,7 +52,11 @@ impl Orders {
     }
 
     async fn send(&self, call: &Call) -> worker::Result<Answer> {
-        let answer = JsFuture::from(self.0.0.call(&call.write()?)?).await?;
+        let answer = pin!(JsFuture::from(self.0.0.call(&call.write()?)?));
+        let answer = match select(answer, pin!(Delay::from(PATIENCE))).await {
+            Either::Left((answer, _)) => answer?,
+            Either::Right(_) => return Err(worker::Error::RustError("orders did not answer in time".into())),
+        };
         Ok(answer.as_string().map_or(Answer::NotUnderstood, |answer| Answer::read(&answer)))
     }
 }

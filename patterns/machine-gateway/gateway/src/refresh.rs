@@ -67,7 +67,7 @@ impl<K: Clone> Refresh<K> {
 mod tests {
     use super::*;
 
-    const START: Duration = Duration::from_secs(1_800_000_000);
+    const START: Duration = Duration::from_hours(500_000);
 
     fn at(refresh: &mut Refresh<u8>, after: Duration, unknown: bool) -> Step<u8> {
         refresh.step(START + after, unknown)
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn keys_are_used_for_an_hour_and_then_fetched_by_one_request_a_minute() {
         let mut refresh = with_keys();
-        assert_eq!(at(&mut refresh, FRESH - BETWEEN, false), Step::Use(7));
+        assert_eq!(at(&mut refresh, Duration::from_mins(59), false), Step::Use(7));
         assert_eq!(at(&mut refresh, FRESH, false), Step::Fetch { instead: Some(7) });
         assert_eq!(at(&mut refresh, FRESH, false), Step::Use(7));
         assert_eq!(at(&mut refresh, FRESH + BETWEEN, false), Step::Fetch { instead: Some(7) });

@@ -4,7 +4,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
-use edge_http::Trace;
+use edge_http::{Object, Trace};
 use machine_gateway_contract::{NewOrder, Operation, Order, OrderId};
 use serde::Serialize;
 use worker::Env;
@@ -33,9 +33,9 @@ async fn place(
     State(bindings): State<Arc<Bindings>>,
     Extension(caller): Extension<Caller>,
     trace: Trace,
-    Json(order): Json<NewOrder>,
+    Json(Object(order)): Json<Object<NewOrder>>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Order>), Error> {
-    let order = bindings.orders.one(&caller, &trace, Operation::Place { order }).await?;
+    let order = bindings.orders.one(&caller, &trace, Operation::Place(order)).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{}", order.id))], Json(order)))
 }
 
@@ -47,7 +47,7 @@ async fn find(
     trace: Trace,
     Path(id): Path<OrderId>,
 ) -> Result<Json<Order>, Error> {
-    bindings.orders.one(&caller, &trace, Operation::Find { id }).await.map(Json)
+    bindings.orders.one(&caller, &trace, Operation::Find(id)).await.map(Json)
 }
 
 #[derive(Serialize)]

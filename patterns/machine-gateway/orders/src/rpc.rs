@@ -37,14 +37,9 @@ async fn perform(env: &Env, call: Call) -> Result<Answer> {
     let db = env.d1("DB")?;
     fault(env, "orders").await?;
     Ok(match call.operation {
-        Operation::Place { order } => {
-            Answer::Order { order: store::insert(&db, &random_uuid(), &call.caller, &order).await? }
-        }
-        Operation::Find { id } => match store::find(&db, &call.caller, &id).await? {
-            Some(order) => Answer::Order { order },
-            None => Answer::NoSuchOrder,
-        },
-        Operation::Latest => Answer::Orders { orders: store::latest(&db, &call.caller).await? },
+        Operation::Place(order) => Answer::Order(store::insert(&db, &random_uuid(), &call.caller, &order).await?),
+        Operation::Find(id) => store::find(&db, &call.caller, &id).await?.map_or(Answer::NoSuchOrder, Answer::Order),
+        Operation::Latest => Answer::Orders(store::latest(&db, &call.caller).await?),
     })
 }
 
