@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 const root = join(import.meta.dirname, ".."), target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-const copy = join(target, "no-lock-in"), worker = join(copy, "patterns/tiny-api");
+// One folder deeper than in the checkout: cargo tells packages apart by their path in the workspace, and with the same one it
+// would take what it built here for the checkout's own.
+const copy = join(target, "no-lock-in"), deeper = join(copy, "copy"), worker = join(deeper, "patterns/tiny-api");
 
 const CHANGES = [
   ["use edge_http::{App, Request, Response};", "use {axum::response::Response, edge_http::App, worker::HttpRequest as Request};"],
@@ -16,16 +18,19 @@ const CHANGES = [
 test("tiny-api over worker's own http types and worker-build's own entry passes its own tests", () => {
   // A checkout with this one pattern in it, so that the workspace's own stays as it is.
   rmSync(copy, { recursive: true, force: true });
-  mkdirSync(copy, { recursive: true });
-  for (const path of [".cargo", "Cargo.toml", "Cargo.lock", "crates/edge-http", "patterns/tiny-api", "wrangler"])
-    cpSync(join(root, path), join(copy, path), { recursive: true, filter: (from) => !/\/(probe|build|build-abort)$/.test(from) });
-  edit(join(copy, "Cargo.toml"), [[/members = \[.*?\]/s, 'members = ["crates/edge-http", "patterns/tiny-api"]']]);
+  mkdirSync(deeper, { recursive: true });
+  const take = (path: string, to: string) =>
+    cpSync(join(root, path), join(to, path), { recursive: true, filter: (from) => !/\/(probe|build|build-abort)$/.test(from) });
+  for (const path of [".cargo", "Cargo.toml", "Cargo.lock"]) take(path, copy);
+  for (const path of ["crates/edge-http", "patterns/tiny-api"]) take(path, deeper);
+  edit(join(copy, "Cargo.toml"), [
+    [/members = \[.*?\]/s, 'members = ["copy/crates/edge-http", "copy/patterns/tiny-api"]'],
+    ['path = "crates/edge-http"', 'path = "copy/crates/edge-http"'],
+  ]);
   edit(join(worker, "src/lib.rs"), CHANGES);
 
-  // What its wrangler.toml calls `main` is now what worker-build made, without an entry of ours. (Its flags are scripts/build's,
-  // so that what is compiled already serves here, too.)
-  const env = { ...process.env, RUSTC_BOOTSTRAP: "1", RUSTFLAGS: "-Cpanic=unwind", CARGO_PROFILE_RELEASE_TRIM_PATHS: "all" };
-  execFileSync("worker-build", ["--release", worker, "-Zbuild-std=std,panic_unwind", "-Ztrim-paths"], { cwd: copy, stdio: "inherit", env });
+  // What its wrangler.toml calls `main` is now what worker-build made.
+  execFileSync(join(root, "scripts/build"), ["--wasm", worker, join(worker, "build")], { stdio: "inherit" });
   // Not a test of this process's own, whose report it would disturb.
   const { NODE_TEST_CONTEXT: _, ...outside } = process.env;
   execFileSync("node", ["--test", join(root, "patterns/tiny-api/tests/tiny-api.test.ts")], {

@@ -14,14 +14,14 @@ export async function load(port: number, request: Buffer, ms: number): Promise<n
     socket.on("connect", send).on("error", fail).on("close", () => done());
     socket.on("data", (chunk) => {
       if (Number.isNaN(left)) {
-        text += chunk.latin1Slice();
+        text += chunk.toString("latin1");
         const head = text.indexOf("\r\n\r\n") + 4;
         if (head === 3) return;
         if (!text.startsWith("HTTP/1.1 200 ")) return void fail(new Error(text));
         const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
         left = length ? Number(length) - text.length + head : Infinity;
       } else if (left < Infinity) left -= chunk.length;
-      else text = text.slice(-7) + chunk.latin1Slice();
+      else text = text.slice(-7) + chunk.toString("latin1");
       if (left > 0 && !text.endsWith("\r\n0\r\n\r\n")) return;
       const now = performance.now();
       took.push((now - began) * 1000);

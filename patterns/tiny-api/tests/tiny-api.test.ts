@@ -51,6 +51,7 @@ test("POST /signups with anything else is refused, and says why", async () => {
   assert.equal(await problem(await signUp({ team: "acme", plan: "gold" })), "404 no-such-plan");
   assert.equal(await problem(await signUp({ team: "ACME", plan: "free" })), "422 unprocessable-entity");
   assert.equal(await problem(await signUp({ team: "acme", plan: "free", more: 1 })), "422 unprocessable-entity");
+  assert.equal(await problem(await signUp(["acme", "free"])), "422 unprocessable-entity");
   assert.equal(await problem(await signUp("{")), "400 bad-request");
   assert.equal(await problem(await signUp({ team: "acme", plan: "free" }, {})), "415 unsupported-media-type");
   assert.equal(await problem(await signUp("x".repeat(3 << 20))), "413 payload-too-large");
