@@ -33,7 +33,7 @@ test("tiny-api over worker's own http types and worker-build's own entry passes 
   execFileSync(join(root, "scripts/build"), ["--wasm", worker, join(worker, "build")], { stdio: "inherit" });
   // Not a test of this process's own, whose report it would disturb.
   const { NODE_TEST_CONTEXT: _, ...outside } = process.env;
-  execFileSync("node", ["--test", join(root, "patterns/tiny-api/tests/tiny-api.test.ts")], {
+  execFileSync("node", ["--test", join(root, "patterns/tiny-api/tests/api.test.ts")], {
     stdio: "inherit", env: { ...outside, EDGE_BUILT: "1", TINY_API: worker },
   });
 });

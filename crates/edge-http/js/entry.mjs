@@ -20,7 +20,8 @@ class Restarted extends Error {
 
 /** What answers a fetch that was cut short: the log line that Rust can no longer write, and RFC 9457's body. */
 function failed(request, error) {
-  const id = request.headers.get("cf-ray") ?? crypto.randomUUID().replaceAll("-", "");
+  const given = request.headers.get("cf-ray") ?? "";
+  const id = /^[\w-]{1,64}$/.test(given) ? given : crypto.randomUUID().replaceAll("-", "");
   console.error(JSON.stringify({ level: "error", event: "request", method: request.method, status: 500, cause: String(error?.message ?? error), request_id: id }));
   const headers = { "content-type": "application/problem+json", "x-request-id": id };
   return new Response(JSON.stringify({ type: "about:blank", title: "Internal Server Error", status: 500, code: "internal",
@@ -71,8 +72,9 @@ export function entry(build, failure = failed) {
     });
   };
 
-  // A stream out of Rust that waits in wasm is a call as well. (Its source is of a generated class that is not exported, so it is
-  // met where it is used; `__wbg_ptr` marks it.) Otherwise it would be cut when what it waits for has come, and no sooner.
+  // A stream made in Rust asks wasm for each chunk: while it waits for one, that is a call in flight like any other, and after
+  // a trap the stream is broken at once. (wasm-streams' source, which `__wbg_ptr` marks, is of a class that is not exported:
+  // so it is met here, where it becomes a stream.)
   globalThis.ReadableStream = new Proxy(ReadableStream, { construct(Stream, [source, ...more], As) {
     if (source?.__wbg_ptr) {
       const { pull, cancel } = source;
@@ -89,7 +91,7 @@ export function entry(build, failure = failed) {
 
   const call = (run, object) => new Promise((resolve, reject) => {
     if (state.criticalError) trapped(new Error("trapped outside of a call"));
-    const failed = (e) => {
+    const end = (e) => {
       pending.delete(reject);
       if (isTrap(e)) { trapped(e); e = new Restarted("wasm trapped"); }
       else if (isPanic(e)) {
@@ -105,8 +107,8 @@ export function entry(build, failure = failed) {
     try {
       const answer = Promise.resolve(run()); // an async function is only started here, its first poll comes later
       pending.set(reject, object); // not earlier: after a trap that nobody noticed, that start made the new instance
-      answer.then((value) => { pending.delete(reject); resolve(value); }, failed);
-    } catch (e) { failed(e); }
+      answer.then((value) => { pending.delete(reject); resolve(value); }, end);
+    } catch (e) { end(e); }
   });
   const define = (Class, methods, run) => {
     for (const m of methods) Class.prototype[m] = function (...args) { return run(this, m, args); };

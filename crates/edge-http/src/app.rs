@@ -56,7 +56,8 @@ impl App {
         response::into_js(response, is_head).await
     }
 
-    /// The same over `worker`'s own `http` types, for who would rather not depend on ours: about twice the price.
+    /// The same over `worker`'s own `http` types, and with `worker-build`'s own entry if you like. It costs more, and what
+    /// `js/entry.mjs` promises of traps does not hold then.
     ///
     /// # Errors
     /// Never; the type is what `#[event(fetch)]` wants.
@@ -76,7 +77,7 @@ impl App {
         trace.note("method", request.method().as_str());
         request.extensions_mut().insert(trace.clone());
         let answered = match self.router(env) {
-            Ok(mut router) => unwound(router.call(request)).await,
+            Ok(mut router) => catch_panic(router.call(request)).await,
             Err(cause) => Ok(Ok(Problem::internal(cause).into_response())),
         };
         let response = match answered {
@@ -143,7 +144,7 @@ struct Panicked;
 ///
 /// What it leaves half changed is its own: handlers share bindings and constants only, so `AssertUnwindSafe` holds. (A
 /// Durable Object's memory is another matter, and `js/entry.mjs` throws it away.)
-async fn unwound<F: Future>(future: F) -> Result<F::Output, Panicked> {
+async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,

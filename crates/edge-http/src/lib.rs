@@ -29,7 +29,7 @@
 
 mod app;
 mod fault;
-mod object;
+mod json_object;
 mod problem;
 mod request;
 mod response;
@@ -41,7 +41,7 @@ mod wasm_tests;
 pub use app::App;
 pub use axum::http::StatusCode;
 pub use fault::fault;
-pub use object::Object;
+pub use json_object::JsonObject;
 pub use problem::Problem;
 pub use request::{Invocation, Request};
 pub use response::{Raw, Response};

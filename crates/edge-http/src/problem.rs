@@ -36,20 +36,28 @@ impl Problem {
             .because(cause)
     }
 
-    /// 503: something that this Worker relies on failed: a database, an object, another Worker.
-    ///
-    /// `restarted` tells the one case apart in which nobody knows what happened: the other side panicked or trapped in the
-    /// middle. Whoever retries must do so with something idempotent.
+    /// 503: something that this Worker relies on failed (a database, an object, another Worker) in a call that may be made
+    /// again: it reads, or it is idempotent.
     pub fn unavailable(cause: impl Display) -> Self {
+        let cause = cause.to_string();
+        if cause.contains(RESTARTED) {
+            return Self::outcome_unknown(cause);
+        }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a service that this request needs does not answer")
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            .because(cause)
+    }
+
+    /// 503: the same in a call that must not be made again without looking first. `restarted` says that the other side
+    /// panicked or trapped in the middle, `outcome-unknown` that it failed, or did not answer in time.
+    pub fn outcome_unknown(cause: impl Display) -> Self {
         let cause = cause.to_string();
         let (code, detail) = if cause.contains(RESTARTED) {
             ("restarted", "restarted; whether it took effect is not known")
         } else {
-            ("unavailable", "a service that this request needs does not answer")
+            ("outcome-unknown", "whether it took effect is not known")
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
-            .because(cause)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).because(cause)
     }
 
     /// Adds a response header, `WWW-Authenticate` for one.

@@ -23,10 +23,10 @@ extern "C" {
 }
 
 /// The longest URI that `http` can hold, in bytes.
-const LONGEST_URI: usize = u16::MAX as usize - 1;
+const MAX_URI: usize = u16::MAX as usize - 1;
 /// Up to this declared length a body is read whole, in one crossing; a longer one, or one of unknown length, as a stream, so
 /// that axum's limit on bodies can stop it before it fills memory (wasm memory never shrinks).
-const WHOLE: u64 = 64 << 10;
+const MAX_WHOLE_BODY: u64 = 64 << 10;
 
 /// What `#[event(fetch)]` hands in: the JavaScript request, not yet looked at.
 pub struct Request(web_sys::Request);
@@ -82,7 +82,7 @@ pub(crate) fn into_http(Request(raw): &Request, context: Context) -> Result<http
     let method =
         lines.next().and_then(|at| Method::from_bytes(text.get(at)?).ok()).ok_or_else(|| bad("no such method"))?;
     let uri = lines.next().unwrap_or_default();
-    if uri.len() > LONGEST_URI {
+    if uri.len() > MAX_URI {
         return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", "the URI is too long"));
     }
     let uri = Uri::from_maybe_shared(text.slice(uri)).map_err(|_| bad("not a valid URI"))?;
@@ -150,7 +150,9 @@ enum State {
 impl State {
     fn open(raw: &web_sys::Request, length: Option<u64>) -> Result<Self, worker::Error> {
         Ok(match length {
-            Some(length) if length <= WHOLE => Self::Whole { read: JsFuture::from(raw.array_buffer()?), length },
+            Some(length) if length <= MAX_WHOLE_BODY => {
+                Self::Whole { read: JsFuture::from(raw.array_buffer()?), length }
+            }
             _ => raw.body().map_or(Self::Done, |stream| Self::Stream(worker::Body::new(stream))),
         })
     }

@@ -15,7 +15,7 @@ pub(crate) const REQUEST_ID: &str = "cf-ray";
 /// W3C Trace Context, section 3.2.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 /// The longest request id that is believed, in bytes.
-const LONGEST_ID: usize = 64;
+const MAX_ID: usize = 64;
 
 /// The name of a request: in the log, in the answer (`x-request-id`), and towards other Workers, which continue the same
 /// trace. It gathers what the request's one line in the log will say. An extractor; a clone is the same request.
@@ -124,15 +124,15 @@ impl fmt::Display for Span {
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// 52 random bits, never zero. Names need to differ, not to be hard to guess, and this is far cheaper than
+/// 63 random bits and a one, so never zero. Names need to differ, not to be hard to guess, and this is far cheaper than
 /// `crypto.getRandomValues`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 0 up to 2^52")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 0 up to 2^32")]
 fn random() -> u64 {
-    const RANGE: f64 = 4_503_599_627_370_496.0; // 2^52
-    (js_sys::Math::random() * RANGE) as u64 | 1
+    let bits = || (js_sys::Math::random() * 4_294_967_296.0) as u64; // 2^32
+    bits() << 32 | bits() | 1
 }
 
 /// Milliseconds since 1970. (`worker::Date` makes a JavaScript object to ask.)

@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Context, FromRequest, IntoResponse, web_sys};
 
-use crate::{Problem, request, response};
+use crate::{Problem, problem, request, response};
 
 fn into_http(url: &str, init: &web_sys::RequestInit) -> Result<http::Request<Body>, Problem> {
     let raw = web_sys::Request::new_with_str_and_init(url, init).unwrap();
@@ -68,4 +68,19 @@ async fn a_body_of_unknown_length_leaves_as_a_stream() {
     let chunks = ["one ", "two ", "three"].map(Ok::<_, std::convert::Infallible>);
     let left = into_js(Body::from_stream(futures_util::stream::iter(chunks)).into_response()).await;
     assert_eq!(text(&left).await, "one two three");
+}
+
+#[wasm_bindgen_test]
+async fn another_standards_form_is_given_to_our_own_errors_and_to_axums_refusals() {
+    let render = |problem: &Problem| (problem.status(), format!("<Error>{}</Error>", problem.code())).into_response();
+    for (response, expected) in [
+        (Problem::new(StatusCode::CONFLICT, "taken", "…").into_response(), "<Error>taken</Error>"),
+        (StatusCode::METHOD_NOT_ALLOWED.into_response(), "<Error>method-not-allowed</Error>"),
+        ((StatusCode::OK, "fine").into_response(), "fine"),
+    ] {
+        let status = response.status();
+        let (response, _) = problem::in_standard_form(response, render).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), expected);
+    }
 }

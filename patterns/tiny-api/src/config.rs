@@ -2,7 +2,7 @@ use worker::{D1Database, Env, KvStore, Result};
 
 /// What wrangler.toml binds, found once an isolate; a missing one is named in the log.
 pub struct Bindings {
-    /// Read often, written by hand: what a change costs is a minute until it is seen everywhere.
+    /// Read often, written by hand: a change takes a minute or more to be seen everywhere.
     pub plans: KvStore,
     /// Where it must be right: one writer, transactions.
     pub db: D1Database,

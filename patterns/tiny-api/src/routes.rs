@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use edge_http::Object;
+use edge_http::JsonObject;
 use worker::Env;
 
 use crate::config::Bindings;
@@ -30,9 +30,9 @@ async fn plan(State(bindings): State<Arc<Bindings>>, Path(name): Path<Name>) -> 
 #[worker::send]
 async fn sign_up(
     State(bindings): State<Arc<Bindings>>,
-    Json(Object(wish)): Json<Object<SignUp>>,
+    Json(JsonObject(signup)): Json<JsonObject<SignUp>>,
 ) -> Result<(StatusCode, Json<SignUp>), Error> {
-    store::plan(&bindings.plans, &wish.plan).await?.ok_or(Error::NoSuchPlan)?;
-    store::sign_up(&bindings.db, &wish).await?;
-    Ok((StatusCode::CREATED, Json(wish)))
+    store::plan(&bindings.plans, &signup.plan).await?.ok_or(Error::NoSuchPlan)?;
+    store::sign_up(&bindings.db, &signup).await?;
+    Ok((StatusCode::CREATED, Json(signup)))
 }

@@ -1,4 +1,4 @@
-// The Worker's `main`: what of the Rust build is reachable, and by whom.
+// The Worker's `main`: names what other code can reach.
 import * as build from "worker-build";
 import { entry } from "edge-http";
 const { handlers, rpc, object } = entry(build);

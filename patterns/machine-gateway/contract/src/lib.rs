@@ -10,7 +10,8 @@ pub use order::{NewOrder, Note, Order, OrderId, Quantity, Sku};
 
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Call`] and [`Answer`]. It changes when a meaning changes; a new operation does not need it.
+/// The version of [`Call`], and with it of the [`Answer`] that it asks for. It changes when a meaning changes; a new
+/// operation does not need it.
 const VERSION: u8 = 1;
 
 /// One call, on behalf of a machine that the gateway has authenticated.
@@ -21,7 +22,9 @@ pub struct Call {
     pub caller: String,
     /// W3C Trace Context, so that both Workers' log lines belong together.
     pub traceparent: String,
+    /// What the request is called in both logs.
     pub request_id: String,
+    /// What is to be done.
     pub operation: Operation,
 }
 
@@ -39,9 +42,13 @@ pub enum Operation {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
+    /// The order that was placed or found.
     Order(Order),
+    /// The latest orders, newest first.
     Orders(Vec<Order>),
+    /// The caller has no order of this id.
     NoSuchOrder,
+    /// The call is of a version or has an operation that is not known: nothing was done.
     NotUnderstood,
 }
 
@@ -75,9 +82,9 @@ impl Call {
 }
 
 impl Answer {
-    /// What is not understood reads as [`Answer::NotUnderstood`].
-    pub fn read(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or(Self::NotUnderstood)
+    /// None when it is not understood; who asked for a change then does not know what became of it.
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 
     pub fn write(&self) -> Result<String, serde_json::Error> {
@@ -113,7 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_a_later_version_reads_as_not_understood() {
-        assert_eq!(Answer::read(r#"{"queued":7}"#), Answer::NotUnderstood);
+    fn an_answer_of_a_later_version_is_not_understood() {
+        assert_eq!(Answer::read("\"no-such-order\""), Some(Answer::NoSuchOrder));
+        assert_eq!(Answer::read(r#"{"queued":7}"#), None);
     }
 }

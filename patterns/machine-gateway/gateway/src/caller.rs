@@ -54,7 +54,7 @@ async fn verify(
     Bindings { keys, policy, .. }: &Bindings,
     token: &Token<'_>,
     now: Duration,
-    newer: bool,
+    unknown: bool,
 ) -> Result<Identity, Failure<worker::Error>> {
-    keys.get(now, newer).await.map_err(Failure::Unchecked)?.verify(token, policy, now).await
+    keys.get(now, unknown).await.map_err(Failure::Unchecked)?.verify(token, policy, now).await
 }

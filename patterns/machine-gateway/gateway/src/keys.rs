@@ -8,8 +8,8 @@ use worker::{AbortSignal, Error, Fetch, Request, RequestInit, RequestRedirect, R
 use crate::refresh::{Refresh, Step};
 use crate::web_crypto::WebCrypto;
 
-/// How long the key server may take, in milliseconds.
-const TIMEOUT: u32 = 5_000;
+/// How long the key server may take.
+const FETCH_TIMEOUT_MS: u32 = 5_000;
 
 /// The team's public keys, as this isolate last saw them; [`crate::refresh`] says when they are fetched.
 ///
@@ -78,7 +78,7 @@ async fn download(url: &str) -> Result<Vec<u8>> {
     // A redirect is refused: the keys are where the team domain says, or nowhere.
     let init = RequestInit { redirect: RequestRedirect::Manual, ..RequestInit::default() };
     let request = Fetch::Request(Request::new_with_init(url, &init)?);
-    let timeout = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(TIMEOUT));
+    let timeout = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(FETCH_TIMEOUT_MS));
     let mut response = request.send_with_signal(&timeout).await?;
     if response.status_code() != 200 {
         return Err(wrong(format!("status {}", response.status_code())));

@@ -1,12 +1,12 @@
 //! The one public door of a private API: who calls is established here, what is stored is established behind.
 //!
-//! A request meets [`caller`] first, whatever its path: no valid token, no answer but 401 (unless its head is no HTTP, which
-//! edge-http refuses before). Then [`routes`] makes a call of
+//! A request meets [`caller`] first, whatever its path: without a valid token it is refused with 401, and no handler runs.
+//! Then [`routes`] makes a call of
 //! the contract of it, which [`orders`] sends over the service binding.
 //!
 //! Promises:
-//! - Nothing of a request is read before its token is verified, and no route is without that: the check is a layer around
-//!   the whole router, unknown paths included.
+//! - No handler runs and no body is read before the token is verified, and no route is without that: the check is a layer
+//!   around the whole router, unknown paths included.
 //! - A token is believed only if the team's own keys say so, as [`keys`] last saw them; if they cannot be had, nobody is
 //!   let in (503).
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// Access rotates its keys every six weeks and signs with the new one at once.
 const FRESH: Duration = Duration::from_hours(1);
 /// While the key server does not answer, old keys are as good as they were: Access lets them verify for a week.
-const USABLE: Duration = Duration::from_hours(24);
+const MAX_AGE: Duration = Duration::from_hours(24);
 /// Anybody can send a token with an unknown key, so that is a reason to ask again no more often than this.
-const BETWEEN: Duration = Duration::from_mins(1);
+const MIN_INTERVAL: Duration = Duration::from_mins(1);
 /// Without any keys each request fetches, unless a fetch failed this shortly ago.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const BACKOFF: Duration = Duration::from_secs(1);
 
 /// What is known of some keys `K`, and when it was learned. Times are of the Unix epoch.
 pub struct Refresh<K> {
@@ -41,15 +41,15 @@ impl<K: Clone> Refresh<K> {
     pub fn step(&mut self, now: Duration, unknown: bool) -> Step<K> {
         let within = |time: Duration, since: Duration| now.saturating_sub(since) < time;
         match &self.known {
-            Some((keys, at)) if within(USABLE, *at) => {
-                if (unknown || !within(FRESH, *at)) && !within(BETWEEN, self.begun) {
+            Some((keys, at)) if within(MAX_AGE, *at) => {
+                if (unknown || !within(FRESH, *at)) && !within(MIN_INTERVAL, self.begun) {
                     self.begun = now;
                     return Step::Fetch { instead: Some(keys.clone()) };
                 }
                 Step::Use(keys.clone())
             }
             // Several at once when the isolate is new: nobody can wait for another request's fetch.
-            _ if self.failed.is_some_and(|at| within(AFTER_FAILURE, at)) => Step::GiveUp,
+            _ if self.failed.is_some_and(|at| within(BACKOFF, at)) => Step::GiveUp,
             _ => Step::Fetch { instead: None },
         }
     }
@@ -85,22 +85,22 @@ mod tests {
         assert_eq!(at(&mut refresh, Duration::from_mins(59), false), Step::Use(7));
         assert_eq!(at(&mut refresh, FRESH, false), Step::Fetch { instead: Some(7) });
         assert_eq!(at(&mut refresh, FRESH, false), Step::Use(7));
-        assert_eq!(at(&mut refresh, FRESH + BETWEEN, false), Step::Fetch { instead: Some(7) });
+        assert_eq!(at(&mut refresh, FRESH + MIN_INTERVAL, false), Step::Fetch { instead: Some(7) });
     }
 
     #[test]
     fn an_unknown_key_is_a_reason_to_fetch_once_a_minute() {
         let mut refresh = with_keys();
         assert_eq!(at(&mut refresh, Duration::ZERO, true), Step::Use(7));
-        assert_eq!(at(&mut refresh, BETWEEN, true), Step::Fetch { instead: Some(7) });
-        assert_eq!(at(&mut refresh, BETWEEN, true), Step::Use(7));
+        assert_eq!(at(&mut refresh, MIN_INTERVAL, true), Step::Fetch { instead: Some(7) });
+        assert_eq!(at(&mut refresh, MIN_INTERVAL, true), Step::Use(7));
     }
 
     #[test]
     fn keys_that_could_not_be_renewed_for_a_day_are_not_believed() {
         let mut refresh = with_keys();
         refresh.failed(START + FRESH);
-        assert_eq!(at(&mut refresh, USABLE, false), Step::Fetch { instead: None });
+        assert_eq!(at(&mut refresh, MAX_AGE, false), Step::Fetch { instead: None });
     }
 
     #[test]
@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(at(&mut refresh, Duration::ZERO, false), Step::Fetch { instead: None });
         refresh.failed(START);
         assert_eq!(at(&mut refresh, Duration::ZERO, false), Step::GiveUp);
-        assert_eq!(at(&mut refresh, AFTER_FAILURE, false), Step::Fetch { instead: None });
+        assert_eq!(at(&mut refresh, BACKOFF, false), Step::Fetch { instead: None });
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
-use edge_http::{Object, Trace};
+use edge_http::{JsonObject, Trace};
 use machine_gateway_contract::{NewOrder, Operation, Order, OrderId};
 use serde::Serialize;
 use worker::Env;
@@ -14,14 +14,14 @@ use crate::config::Bindings;
 use crate::error::Error;
 
 /// The longest body, in bytes: an order with the longest note fits several times.
-const LONGEST_BODY: usize = 16 << 10;
+const MAX_BODY: usize = 16 << 10;
 
 pub fn router(env: &Env) -> worker::Result<Router> {
     let bindings = Arc::new(Bindings::of(env)?);
     Ok(Router::new()
         .route("/v1/orders", post(place).get(latest))
         .route("/v1/orders/{id}", get(find))
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         // Outermost: around every route, and around there being none.
         .layer(middleware::from_fn_with_state(bindings.clone(), caller::authenticate))
         .with_state(bindings))
@@ -33,7 +33,7 @@ async fn place(
     State(bindings): State<Arc<Bindings>>,
     Extension(caller): Extension<Caller>,
     trace: Trace,
-    Json(Object(order)): Json<Object<NewOrder>>,
+    Json(JsonObject(order)): Json<JsonObject<NewOrder>>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Order>), Error> {
     let order = bindings.orders.one(&caller, &trace, Operation::Place(order)).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{}", order.id))], Json(order)))

@@ -1,4 +1,4 @@
-// The Worker's `main`: what of the Rust build is reachable, and by whom. No fetch handler: nothing answers HTTP here.
+// The Worker's `main`: names what other code can reach. HTTP finds nothing here but 404.
 import * as build from "worker-build";
 import { entry } from "edge-http";
 const { handlers, rpc } = entry(build);

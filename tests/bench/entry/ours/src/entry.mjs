@@ -1,4 +1,4 @@
-// The Worker's `main`: what of the Rust build is reachable from outside.
+// The Worker's `main`: names what other code can reach. What is not exported here stays inside.
 import * as build from "worker-build";
 import { entry } from "edge-http";
 
