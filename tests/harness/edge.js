@@ -11,7 +11,8 @@ const OURS = new Set(["cf-connecting-ip", "cf-connecting-ipv6", "cf-ipcountry", 
 export const edge = (name) => class extends WorkerEntrypoint {
   async fetch(request) {
     const target = this.env[name], { key, cf: visitor, access } = this.env.EDGE;
-    const url = new URL(request.url);
+    const url = URL.parse(request.url);
+    if (!url) return new Response("Bad Request", { status: 400 }); // a Host that is none
     if (url.pathname === "/cdn-cgi/handler/scheduled") { // as in `wrangler dev`
       const scheduledTime = new Date(Number(url.searchParams.get("time")) || Date.now());
       const { outcome } = await target.scheduled({ cron: url.searchParams.get("cron") ?? "", scheduledTime });
@@ -35,7 +36,7 @@ export const edge = (name) => class extends WorkerEntrypoint {
     // Not `new Request(request, …)`, which looks at request.cf: a client may have put anything there, JSON or not.
     // A GET's body, which means nothing (RFC 9110, section 9.3.1), is more than the constructor takes.
     const given = ["GET", "HEAD"].includes(request.method) ? null : request.body, length = request.headers.get("content-length");
-    const pipe = given && (length ? new FixedLengthStream(Number(length)) : new IdentityTransformStream());
+    const pipe = given && (length && Number.isSafeInteger(Number(length)) ? new FixedLengthStream(Number(length)) : new IdentityTransformStream());
     let refuse;
     const passed = given && pass(given, pipe.writable, new Promise((done) => { refuse = done; }));
     const answer = await target.fetch(new Request(request.url, { method: request.method, headers, body: pipe?.readable, cf, redirect: "manual" }));

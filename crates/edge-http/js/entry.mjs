@@ -1,18 +1,20 @@
 // Stands between the runtime and a Rust build: when wasm fails, everyone who waits gets an answer, and nothing goes on with
 // broken memory. For unmodified output of worker-build 0.8.7 (wasm-bindgen 0.2.130), built to unwind or to abort.
 //
-// - A panic that unwinds fails its own call. In a Durable Object, whose memory may be half changed, it fails all calls of
-//   that object; the next one builds its Rust half anew from storage. Sockets stay.
+// - A panic that unwinds fails its own call; in a spawned task, which belongs to no call, it counts as a trap. In a Durable
+//   Object, whose memory may be half changed, it fails all calls of that object; the next one builds its Rust half anew from
+//   storage. Sockets stay.
 // - A trap, or a panic that aborts, fails every call in flight and cuts every stream that waits for wasm; the next call runs
 //   on a new wasm instance.
 // - A call that was cut short ends with an error that starts with "RESTARTED:"; fetch answers 500 itself.
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
 
 // What leaves wasm when the instance is lost: a trap, a stack overflow (RangeError), or a JS import that threw where Rust
-// declares no `catch` (the last two). An `Err` of Rust's and a panic that unwound are none of these.
-const isTrap = (e) => e instanceof WebAssembly.RuntimeError || (e instanceof RangeError && e.message.includes("call stack"))
-  || e instanceof WebAssembly.Exception || e?.message === "Critical error";
-const isPanic = (e) => e?.name === "PanicError"; // wasm-bindgen's class, which it does not export
+// declares no `catch` (the last two). An `Err` of Rust's and a panic that unwound are none of these, nor is what another Worker
+// threw, which workerd marks as `remote`.
+const isTrap = (e) => e?.remote !== true && (e instanceof WebAssembly.RuntimeError || e instanceof WebAssembly.Exception
+  || (e instanceof RangeError && e.message.includes("call stack")) || e?.message === "Critical error");
+const isPanic = (e) => e?.remote !== true && e?.name === "PanicError"; // wasm-bindgen's class, which it does not export
 // The prefix is a contract: of an error's parts, the message is what surely reaches the caller of an object.
 class Restarted extends Error {
   constructor(why) { super(`RESTARTED: ${why}. Whether the call took effect is not known.`); }
@@ -130,7 +132,8 @@ export function entry(build, failure = failed) {
     const events = ["fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"].filter((m) => Rust.prototype[m]);
     class Guarded extends DurableObject {
       constructor(ctx, env) { // an initialisation that is lost must not shut the object for 30 s, nor reset it and close its sockets
-        const block = ctx.blockConcurrencyWhile.bind(ctx);
+        const block = ctx.blockConcurrencyWhile.bind(ctx), wait = ctx.waitUntil.bind(ctx);
+        ctx.waitUntil = (work) => wait(call(() => work, this)); // a panic there leaves the object half changed as well
         ctx.blockConcurrencyWhile = (run, born = id) => block(() => call(run, this).catch((e) => { if (born === id && !(e instanceof Restarted)) throw e; }));
         super(ctx, env);
       }

@@ -149,7 +149,15 @@ async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-        Err(_) => Poll::Ready(Err(Panicked)),
+        Err(_) => {
+            // Still: a destructor panicked while this panic unwound. What was dropped twice then leaves the instance's table of
+            // JavaScript objects wrong for everybody, and only a new instance is safe.
+            #[cfg(target_arch = "wasm32")]
+            if std::thread::panicking() {
+                core::arch::wasm32::unreachable()
+            }
+            Poll::Ready(Err(Panicked))
+        }
     })
     .await
 }

@@ -1,6 +1,7 @@
 // What enters a Worker beside requests: RPC, queues, schedules; and the door through which tests provoke faults.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { problem, startProbe } from "./probe.ts";
 
@@ -46,6 +47,16 @@ describe("queue and schedule", () => {
     // The local broker ignores acknowledgements of a batch that ended in an exception (they are reported, see failure.test.ts),
     // so how often the first one came is not for us to say.
   });
+});
+
+test("an object whose waitUntil panics is built anew, since its memory may be half changed", async () => {
+  const seen = async (verb: string) => (await stack.fetch("probe", `/room/waits/${verb}`)).json() as Promise<any>;
+  await seen("hit");
+  assert.equal((await seen("wait/panic")).memory, 1001);
+  await stack.logged("on purpose");
+  await sleep(50);
+  const { memory, stored } = await seen("see");
+  assert.deepEqual([memory, stored], [0, 1]);
 });
 
 describe("the door for faults", () => {

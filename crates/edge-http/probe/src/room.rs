@@ -150,6 +150,16 @@ impl DurableObject for Room {
                 self.bump(kind)?;
                 self.seen()
             }
+            // Half a change, and a failure in what goes on after the answer.
+            ("wait", kind) => {
+                self.memory.set(self.memory.get() + 1000);
+                let kind = kind.to_owned();
+                self.state.wait_until(async move {
+                    Delay::from(Duration::from_millis(20)).await;
+                    let _ = fail(&kind);
+                });
+                self.seen()
+            }
             ("alarm", kind) => {
                 self.state.storage().put("alarm", kind).await?;
                 self.state.storage().set_alarm(50i64).await?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use access_jwt::{Failure, Identity, KeySet, Policy, TeamDomain, Token};
 use futures_util::StreamExt;
-use worker::{AbortSignal, Error, Fetch, Request, RequestInit, RequestRedirect, Result, console_error, web_sys};
+use worker::{AbortSignal, Date, Error, Fetch, Request, RequestInit, RequestRedirect, Result, console_error, web_sys};
 
 use crate::refresh::{Refresh, Step};
 use crate::web_crypto::WebCrypto;
@@ -46,7 +46,7 @@ impl Keys {
                 Ok(keys)
             }
             Err(cause) => {
-                self.seen().failed(now);
+                self.seen().failed(Duration::from_millis(Date::now().as_millis())); // not `now`: it may have hung for long
                 console_error!("the keys were not fetched: {cause}");
                 instead.ok_or(cause)
             }
