@@ -1,5 +1,3 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::OnceLock;
 use std::task::{Context as TaskContext, Poll};
 
@@ -12,6 +10,7 @@ use tower_layer::layer_fn;
 use tower_service::Service;
 use worker::{Context, Env};
 
+use crate::panic::{Panicked, catch_panic};
 use crate::problem::{self, Problem};
 use crate::{Invocation, Request, Response, Trace, request, response};
 
@@ -136,28 +135,4 @@ impl<S: Service<HttpRequest>> Service<HttpRequest> for NotesRoute<S> {
         }
         self.0.call(request)
     }
-}
-
-struct Panicked;
-
-/// Runs a future to its end, or to its panic.
-///
-/// What it leaves half changed is its own: handlers share bindings and constants only, so `AssertUnwindSafe` holds. (A
-/// Durable Object's memory is another matter, and `js/entry.mjs` throws it away.)
-async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-        Err(_) => {
-            // Still: a destructor panicked while this panic unwound. What was dropped twice then leaves the instance's table of
-            // JavaScript objects wrong for everybody, and only a new instance is safe.
-            #[cfg(target_arch = "wasm32")]
-            if std::thread::panicking() {
-                core::arch::wasm32::unreachable()
-            }
-            Poll::Ready(Err(Panicked))
-        }
-    })
-    .await
 }

@@ -30,6 +30,7 @@
 mod app;
 mod fault;
 mod json_object;
+mod panic;
 mod problem;
 mod request;
 mod response;
