@@ -1,0 +1,164 @@
+//! A Worker's `wrangler.toml`, as far as patterns use it. An unknown key is an error, so that a new kind of binding is taught
+//! to the checks, diagrams and the deployment before a pattern uses it.
+//! <https://developers.cloudflare.com/workers/wrangler/configuration/>
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub name: String,
+    pub main: String,
+    #[serde(default)]
+    pub no_bundle: bool,
+    pub compatibility_date: String,
+    #[serde(default)]
+    pub compatibility_flags: Vec<String>,
+    /// Wrangler's default is true.
+    #[serde(default = "yes")]
+    pub workers_dev: bool,
+    /// Wrangler's default is that of `workers_dev`.
+    pub preview_urls: Option<bool>,
+    #[serde(default)]
+    pub routes: Vec<toml::Value>,
+    pub route: Option<toml::Value>,
+    pub build: Option<Build>,
+    #[serde(default)]
+    pub vars: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    pub secrets: Secrets,
+    #[serde(default)]
+    pub services: Vec<Service>,
+    #[serde(default)]
+    pub kv_namespaces: Vec<Kv>,
+    #[serde(default)]
+    pub d1_databases: Vec<D1>,
+    #[serde(default)]
+    pub r2_buckets: Vec<R2>,
+    #[serde(default)]
+    pub queues: Queues,
+    #[serde(default)]
+    pub durable_objects: DurableObjects,
+    #[serde(default)]
+    pub migrations: Vec<Migration>,
+    #[serde(default)]
+    pub ratelimits: Vec<RateLimit>,
+    #[serde(default)]
+    pub triggers: Triggers,
+    pub observability: Option<toml::Value>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    pub command: String,
+}
+
+/// Names only: values are set with `wrangler secret put`, and locally in `.dev.vars`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    #[serde(default)]
+    pub required: Vec<String>,
+}
+
+/// Another Worker.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    pub binding: String,
+    /// Its `name`.
+    pub service: String,
+    /// What it exports; its default export, where absent.
+    pub entrypoint: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kv {
+    pub binding: String,
+    pub id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct D1 {
+    pub binding: String,
+    pub database_name: String,
+    pub database_id: String,
+    /// From the Worker's folder; `migrations` where absent.
+    pub migrations_dir: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct R2 {
+    pub binding: String,
+    pub bucket_name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queues {
+    #[serde(default)]
+    pub producers: Vec<Producer>,
+    #[serde(default)]
+    pub consumers: Vec<Consumer>,
+}
+
+#[derive(Deserialize)]
+pub struct Producer {
+    pub binding: String,
+    pub queue: String,
+}
+
+#[derive(Deserialize)]
+pub struct Consumer {
+    pub queue: String,
+    pub dead_letter_queue: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DurableObjects {
+    #[serde(default)]
+    pub bindings: Vec<DurableObject>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DurableObject {
+    pub name: String,
+    pub class_name: String,
+    /// The Worker that has the class; this one, where absent.
+    pub script_name: Option<String>,
+}
+
+/// A step in the life of the Worker's Durable Object classes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Migration {
+    pub tag: String,
+    #[serde(default)]
+    pub new_sqlite_classes: Vec<String>,
+    #[serde(default)]
+    pub deleted_classes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+pub struct RateLimit {
+    pub name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Triggers {
+    #[serde(default)]
+    pub crons: Vec<String>,
+}
