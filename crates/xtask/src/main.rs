@@ -4,6 +4,7 @@
 //! [`project`] reads the checkout: which patterns there are, from which Workers they are made. [`wrangler`] is the part of a
 //! `wrangler.toml` that concerns us. Each command stands on these two and on nothing of another command.
 
+mod changed;
 mod check;
 mod deploy;
 mod new;
@@ -28,6 +29,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Changed(changed::Arguments),
     Check(check::Arguments),
     New(new::Arguments),
     Deploy(deploy::Arguments),
@@ -36,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { root, command } = Arguments::parse();
     let done = Project::read(&root).and_then(|project| match command {
+        Command::Changed(arguments) => changed::run(&project, &arguments),
         Command::Check(arguments) => check::run(&project, &arguments),
         Command::New(arguments) => new::run(&project, &arguments),
         Command::Deploy(arguments) => deploy::run(&project, &arguments),
