@@ -14,6 +14,8 @@ use crate::project::{Pattern, Project};
 pub struct Arguments {
     /// What the tree is compared with. One that is not there (a forced push, a new branch) means that everything changed.
     since: String,
+    /// Of these patterns only; of all, without one.
+    slugs: Vec<String>,
 }
 
 /// What every Worker is built by.
@@ -28,14 +30,16 @@ const BUILD: &[&str] = &[
     "scripts/setup",
 ];
 
-pub fn run(project: &Project, Arguments { since }: &Arguments) -> Result<()> {
+pub fn run(project: &Project, Arguments { since, slugs }: &Arguments) -> Result<()> {
+    let asked = if slugs.is_empty() { project.slugs() } else { slugs.iter().map(String::as_str).collect() };
     let slugs = match files(&project.root, since) {
         Some(files) => {
             let dependencies = path_dependencies(&project.root)?;
-            let folders: Vec<_> = project.patterns.iter().map(|pattern| folders(pattern, &dependencies)).collect();
-            concerned(&project.slugs(), &folders, &files)
+            let patterns = asked.iter().map(|slug| project.pattern(slug)).collect::<Result<Vec<_>>>()?;
+            let folders: Vec<_> = patterns.into_iter().map(|pattern| folders(pattern, &dependencies)).collect();
+            concerned(&asked, &folders, &files)
         }
-        None => project.slugs(),
+        None => asked,
     };
     println!("{}", slugs.join(" "));
     Ok(())
