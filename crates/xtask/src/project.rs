@@ -46,7 +46,8 @@ pub struct About {
     /// Cloudflare's products that the pattern uses.
     pub products: Vec<String>,
     pub standards: Vec<String>,
-    workers: Vec<Part>,
+    /// In the order of [`Pattern::workers`].
+    pub workers: Vec<Part>,
     #[serde(default)]
     pub stand_ins: Vec<Part>,
     #[serde(default)]
@@ -109,7 +110,8 @@ impl Pattern {
     fn read(root: &Path, slug: String) -> Result<Self> {
         let folder = Path::new("patterns").join(&slug);
         let about: About = read_toml(&root.join(&folder).join("pattern.toml"))?;
-        let workers = about.workers.iter().map(|part| Worker::read(root, &slug, &folder, part)).collect::<Result<Vec<_>>>()?;
+        let workers =
+            about.workers.iter().map(|part| Worker::read(root, &slug, &folder, part)).collect::<Result<Vec<_>>>()?;
         if !workers.iter().any(|worker| worker.public) {
             bail!("{}/pattern.toml: no Worker is public", folder.display());
         }
