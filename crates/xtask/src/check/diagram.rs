@@ -36,7 +36,8 @@ impl Chart {
         let first = label.split('<').next().unwrap_or(label);
         let words: Vec<_> = first.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
         let id = format!("{}{}", if shape == WORKER { "worker_" } else { "" }, words.join("_"));
-        let like_it = self.nodes.iter().filter(|(other, ..)| *other == id || other.starts_with(&format!("{id}__"))).count();
+        let like_it =
+            self.nodes.iter().filter(|(other, ..)| *other == id || other.starts_with(&format!("{id}__"))).count();
         if like_it == 0 { id } else { format!("{id}__{}", like_it + 1) }
     }
 
