@@ -146,3 +146,78 @@ fn plain(project: &Project, place: &Path, findings: &mut Findings) -> Result<()>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Tree;
+    use super::check;
+
+    const DOMAIN: &str = "patterns/shop/api/src/domain.rs";
+    const API: &str = "patterns/shop/api/Cargo.toml";
+
+    #[test]
+    fn patterns_that_depend_on_crates_and_decide_by_their_arguments_keep_it() {
+        Tree::good().keeps(check);
+    }
+
+    #[test]
+    fn a_pattern_does_not_depend_on_a_pattern() {
+        Tree::good().add(API, "note = { path = \"../../note\" }\n").breaks(
+            check,
+            API,
+            "depends on note of the pattern note",
+        );
+    }
+
+    #[test]
+    fn not_even_for_its_tests() {
+        Tree::good().add(API, "[dev-dependencies]\nnote = { path = \"../../note\" }\n").breaks(
+            check,
+            API,
+            "depends on note",
+        );
+    }
+
+    #[test]
+    fn a_crate_does_not_depend_on_a_pattern() {
+        let tree =
+            Tree::good().add("crates/money/Cargo.toml", "[dependencies]\nnote = { path = \"../../patterns/note\" }\n");
+        tree.breaks(check, "crates/money/Cargo.toml", "a crate depends on note");
+    }
+
+    #[test]
+    fn every_crate_of_a_pattern_is_a_member_of_the_workspace() {
+        let tree = Tree::good().put("patterns/shop/spare/Cargo.toml", "[package]\nname = \"spare\"\n");
+        tree.breaks(check, "patterns/shop/spare/Cargo.toml", "not in the workspace");
+    }
+
+    #[test]
+    fn the_domain_names_no_platform_no_clock_and_no_chance() {
+        for (line, name) in [
+            ("use worker::Env;", "worker"),
+            ("use edge_http::Trace;", "edge_http"),
+            ("fn f(v: &wasm_bindgen::JsValue) {}", "wasm_bindgen"),
+            ("fn f() -> f64 { js_sys::Date::new_0() }", "js_sys"),
+            ("use std::time::{Duration, SystemTime};", "SystemTime"),
+            ("use std::time::Instant;", "Instant"),
+            ("fn f() { chrono::Utc::now(); }", "now"),
+            ("fn f() { rand::rng(); }", "rand"),
+            ("fn f() -> [u8; 4] { let mut b = [0; 4]; getrandom(&mut b); b }", "getrandom"),
+            ("fn f() { vec![Uuid::new_v4()]; }", "new_v4"),
+        ] {
+            Tree::good().put(DOMAIN, &format!("//! Rules.\n{line}\n")).breaks(
+                check,
+                "patterns/shop/api/src/domain.rs:2",
+                &format!("names {name}:"),
+            );
+        }
+    }
+
+    #[test]
+    fn a_domain_of_several_files_and_a_contract_are_looked_at_as_well() {
+        let file = "patterns/shop/stock/src/domain/item.rs";
+        Tree::good().put(file, "use worker::Env;").breaks(check, file, "names worker");
+        let file = "patterns/shop/contract/src/lib.rs";
+        Tree::good().put(file, "use std::time::Instant;").breaks(check, file, "names Instant");
+    }
+}

@@ -43,7 +43,7 @@ impl Chart {
 
     fn edge(&mut self, from: &str, arrow: &str, label: &str, to: &str) {
         let label = if label.is_empty() { String::new() } else { format!("|\"{}\"|", escape(label)) };
-        self.edges.push(format!("  {from} {arrow}{label} {to}\n"));
+        self.edges.push(format!("  {from} {arrow}{label} {to}"));
     }
 }
 
@@ -147,24 +147,19 @@ fn door(worker: &Worker) -> String {
 }
 
 fn write(chart: &Chart, pattern: &Pattern) -> String {
-    let internal = |shape: &[&str; 2], label: &str| {
-        *shape == WORKER && pattern.workers.iter().any(|worker| !worker.public && worker.id == label)
-    };
-    let mut inside = String::new();
-    let mut out = String::from("```mermaid\nflowchart LR\n");
+    let is_internal = |label: &str| pattern.workers.iter().any(|worker| !worker.public && worker.id == label);
+    let (mut internal, mut lines) = (Vec::new(), vec!["```mermaid".to_owned(), "flowchart LR".into()]);
     for (id, shape, label) in &chart.nodes {
         let [open, close] = shape;
-        let line = format!("{id}{open}\"{}\"{close}\n", escape(label));
-        if internal(shape, label) {
-            inside.push_str(&format!("    {line}"));
-        } else {
-            out.push_str(&format!("  {line}"));
-        }
+        let node = format!("  {id}{open}\"{}\"{close}", escape(label));
+        if *shape == WORKER && is_internal(label) { internal.push(format!("  {node}")) } else { lines.push(node) }
     }
-    if !inside.is_empty() {
-        out.push_str(&format!("  subgraph internal [\"no address: reached by bindings only\"]\n{inside}  end\n"));
+    if !internal.is_empty() {
+        lines.push("  subgraph internal [\"no address: reached by bindings only\"]".into());
+        lines.append(&mut internal);
+        lines.push("  end".into());
     }
-    out.extend(chart.edges.iter().map(String::as_str));
-    out.push_str("```\n");
-    out
+    lines.extend(chart.edges.iter().cloned());
+    lines.push("```\n".into());
+    lines.join("\n")
 }

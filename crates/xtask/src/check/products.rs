@@ -119,8 +119,88 @@ pub fn table(project: &Project, guide: &Guide) -> String {
             (_, planned) if planned.is_empty() => "**missing**, planned nowhere".into(),
             (_, planned) => format!("**missing**, planned in {planned}"),
         };
-        format!("| {} | {} | {state} |\n", product.name, product.named.join(" · "))
+        format!("| {} | {} | {state} |", product.name, product.named.join(" · "))
     };
-    let rows: String = guide.products.iter().map(row).collect();
-    format!("| product | the guide names it in | pattern |\n|---|---|---|\n{rows}")
+    let rows: Vec<_> = guide.products.iter().map(row).collect();
+    format!("| product | the guide names it in | pattern |\n|---|---|---|\n{}\n", rows.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{ABOUT, API, Tree};
+    use super::check;
+
+    const GUIDE: &str = "docs/guide.toml";
+
+    #[test]
+    fn patterns_that_claim_what_they_use_keep_it() {
+        Tree::good().keeps(check);
+    }
+
+    #[test]
+    fn what_is_used_is_claimed() {
+        Tree::good().edit(ABOUT, "\"D1\", ", "").breaks(check, ABOUT, "uses D1");
+        let limited = Tree::good().edit(API, "[secrets]", "[[ratelimits]]\nname = \"LIMIT\"\n\n[secrets]");
+        limited.breaks(check, ABOUT, "uses Rate limiting");
+    }
+
+    #[test]
+    fn what_is_claimed_is_used() {
+        let note = "patterns/note/pattern.toml";
+        Tree::good().edit(note, "[\"Workers\"]", "[\"Workers\", \"D1\"]").breaks(
+            check,
+            note,
+            "claims D1, and no wrangler.toml uses it",
+        );
+    }
+
+    #[test]
+    fn what_a_wrangler_toml_cannot_show_may_be_claimed() {
+        Tree::good().edit(ABOUT, "\"D1\", ", "\"D1\", \"Rate limiting\", ").keeps(check);
+    }
+
+    #[test]
+    fn a_product_has_the_guides_name() {
+        Tree::good().edit(ABOUT, "\"D1\", ", "\"D1\", \"Zaraz\", ").breaks(
+            check,
+            ABOUT,
+            "claims Zaraz, which docs/guide.toml does not list",
+        );
+    }
+
+    #[test]
+    fn a_planned_pattern_that_exists_leaves_the_list() {
+        let tree = Tree::good().edit(
+            GUIDE,
+            "planned = [",
+            "planned = [{ number = \"3\", slug = \"note\", title = \"\", standards = [] }, ",
+        );
+        tree.breaks(check, GUIDE, "note exists: take it out of [[planned]]");
+    }
+
+    #[test]
+    fn a_product_that_is_used_is_not_planned_any_more() {
+        Tree::good()
+            .edit(
+                GUIDE,
+                "{ name = \"KV\", named = [\"3\"] }",
+                "{ name = \"KV\", named = [\"3\"], planned = [\"shop\"] }",
+            )
+            .breaks(check, GUIDE, "shop uses KV now");
+    }
+
+    #[test]
+    fn a_product_is_planned_in_a_pattern_that_there_will_be() {
+        Tree::good().edit(GUIDE, "planned = [\"proxy\"]", "planned = [\"proxi\"]").breaks(
+            check,
+            GUIDE,
+            "neither a pattern nor planned",
+        );
+    }
+
+    #[test]
+    fn a_project_of_its_own_has_no_guide_and_still_claims_what_it_uses() {
+        Tree::good().without(GUIDE).keeps(check);
+        Tree::good().without(GUIDE).edit(ABOUT, "\"D1\", ", "").breaks(check, ABOUT, "uses D1");
+    }
 }

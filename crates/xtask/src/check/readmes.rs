@@ -17,7 +17,7 @@ const TEMPLATE: [(&str, &[&str]); 9] = [
     ("Diagram", &["```mermaid", "Services involved:"]),
     ("Run", &["./scripts/dev"]),
     ("Try", &["curl"]),
-    ("Read", &["src/lib.rs"]),
+    ("Read", &["lib.rs"]),
     ("Deploy", &["deploy", "ear down"]),
     ("Cost and limits", &[]),
     ("Failure modes", &[]),
@@ -124,4 +124,74 @@ fn resolve(path: &Path) -> PathBuf {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{README, Tree};
+    use super::check;
+
+    #[test]
+    fn readmes_that_follow_the_template_keep_it() {
+        Tree::good().keeps(check);
+    }
+
+    #[test]
+    fn a_readme_has_every_section() {
+        Tree::good().edit(README, "## Threat model\n\nNone.\n", "").breaks(check, README, "has the sections Problem");
+    }
+
+    #[test]
+    fn the_sections_are_in_the_templates_order() {
+        let tree =
+            Tree::good().edit(README, "## Run", "## X").edit(README, "## Try", "## Run").edit(README, "## X", "## Try");
+        let findings = tree.findings(check);
+        assert!(findings.iter().any(|found| found.contains("Diagram, Try, Run")), "{findings:#?}");
+    }
+
+    #[test]
+    fn a_section_says_what_the_template_wants_of_it() {
+        Tree::good().edit(README, "**When not**:", "").breaks(check, README, "## Problem does not say **When not**:");
+        Tree::good().edit(README, "tear down", "wipe").breaks(check, README, "## Deploy does not say");
+        Tree::good().edit(README, "Some.", "").breaks(check, README, "## Failure modes is empty");
+    }
+
+    #[test]
+    fn a_readme_begins_with_its_patterns_name() {
+        Tree::good().edit(README, "# shop", "# store").breaks(check, README, "begins with something else");
+    }
+
+    #[test]
+    fn a_pattern_has_a_readme() {
+        Tree::good().without(README).breaks(check, "patterns/shop", "has no README.md");
+    }
+
+    #[test]
+    fn a_link_leads_to_a_file() {
+        Tree::good().edit(README, "../note/src/lib.rs", "../note/src/lip.rs").breaks(
+            check,
+            README,
+            "there is no patterns/note/src/lip.rs",
+        );
+    }
+
+    #[test]
+    fn a_link_leads_to_a_heading() {
+        Tree::good().edit(README, "#how-to-begin", "#how-to-end").breaks(
+            check,
+            README,
+            "README.md has no such heading",
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_link_in_code_is_none() {
+        Tree::good().add(README, "```rust\n#[a](b)\n```\n").keeps(check);
+    }
+
+    #[test]
+    fn in_a_project_of_its_own_the_template_is_not_asked_for_and_links_are() {
+        let tree = Tree::good().without("docs/guide.toml").put(README, "# My shop\n\n[gone](gone.md)\n");
+        tree.breaks(check, README, "there is no patterns/shop/gone.md");
+    }
 }

@@ -155,3 +155,83 @@ fn bits(word: &str) -> f64 {
     }
     counts.values().map(|count| *count as f64 / word.len() as f64).map(|share| -share * share.log2()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{API, STOCK, Tree};
+    use super::check;
+
+    #[test]
+    fn a_project_with_a_dead_letter_queue_one_date_and_no_secret_keeps_it() {
+        Tree::good().keeps(check);
+    }
+
+    #[test]
+    fn a_consumer_has_a_dead_letter_queue() {
+        Tree::good().edit(STOCK, "dead_letter_queue = \"shop-jobs-dead\"\n", "").breaks(
+            check,
+            STOCK,
+            "the consumer of shop-jobs has no dead-letter queue",
+        );
+    }
+
+    #[test]
+    fn the_consumer_of_a_dead_letter_queue_needs_none() {
+        Tree::good()
+            .edit(STOCK, "[triggers]", "[[queues.consumers]]\nqueue = \"shop-jobs-dead\"\n\n[triggers]")
+            .keeps(check);
+    }
+
+    #[test]
+    fn every_worker_has_the_same_date() {
+        let tree = Tree::good().edit(STOCK, "2026-11-17", "2026-11-18");
+        tree.breaks(check, STOCK, "compatibility_date is 2026-11-18, and elsewhere 2026-11-17");
+    }
+
+    #[test]
+    fn stand_ins_and_workers_of_tests_have_that_date_too() {
+        let file = "patterns/shop/tests/caller/wrangler.toml";
+        Tree::good().put(file, "name = \"caller\"").breaks(check, file, "compatibility_date is none");
+        let file = "wrangler/local/door/wrangler.toml";
+        Tree::good().edit(file, "2026-11-17", "2026-01-01").breaks(check, file, "compatibility_date is 2026-01-01");
+    }
+
+    #[test]
+    fn a_variable_that_sounds_like_a_secret_has_no_value() {
+        Tree::good().edit(API, "TEAM = \"\"", "WEBHOOK_SECRET = \"hunter2\"").breaks(
+            check,
+            API,
+            "WEBHOOK_SECRET sounds like a secret",
+        );
+        Tree::good().edit(API, "TEAM = \"\"", "WEBHOOK_SECRET = \"\"\nTOKEN_URL = \"https://id.example\"").keeps(check);
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_secret_is_found_whatever_it_is_called() {
+        // Each is put together here, so that no scanner of others' takes this file for a leak.
+        for (value, what) in [
+            (format!("sk_live_{}", "4eC39HqLyjWDarjtT1zdp7dc"), "a token (sk_live_...)"),
+            (format!("ghp_{}", "aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"), "a token (ghp_aBcD...)"),
+            (format!("AKIA{}", "IOSFODNN7EXAMPLE"), "a token (AKIAIOSF...)"),
+            (["eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxIn0", "sig"].join("."), "a JSON Web Token"),
+            ("postgres://app:hunter2@db.example/app".into(), "an address with a password in it"),
+            ("kQ3vXz8Lw0pRt5Yb2NcM7aHf9JdG4sUe".into(), "what looks random (kQ3vXz8L...)"),
+            (format!("-----BEGIN {} KEY-----", "PRIVATE"), "a private key"),
+        ] {
+            Tree::good().edit(API, "TEAM = \"\"", &format!("TEAM = \"{value}\"")).breaks(check, API, what);
+            Tree::good().add(API, &format!("# formerly {value}\n")).breaks(check, API, what);
+        }
+    }
+
+    #[test]
+    fn cloudflares_own_ids_and_plain_words_are_no_secrets() {
+        for value in [
+            "737646a56ab1df6ec9bddc7e5ca84eaf3b0768850d58b8f42f2bbf0e1ad63d25", // an application's audience tag
+            "https://shop.cloudflareaccess.com/cdn-cgi/access/certs",
+            "local-application-audience-tag",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            Tree::good().edit(API, "TEAM = \"\"", &format!("TEAM = \"{value}\"")).keeps(check);
+        }
+    }
+}

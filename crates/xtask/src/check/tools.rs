@@ -64,7 +64,7 @@ fn succeeds(project: &Project, mut command: Command) -> Result<bool> {
 /// the profile that is built with it anyway (scripts/build), and shares their output.
 fn clippy_for_wasm(project: &Project) -> Result<Command> {
     let mut command = command(
-        "cargo clippy --release --lib --locked --quiet --target wasm32-unknown-unknown -Zbuild-std=std,panic_unwind",
+        "cargo clippy --release --lib --locked --quiet --target wasm32-unknown-unknown -Zbuild-std=std,panic_abort",
     );
     for package in crates::packages(&project.root)?.iter().filter(|package| package.is_worker()) {
         command.args(["-p", &package.name]);

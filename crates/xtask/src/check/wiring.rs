@@ -494,3 +494,330 @@ fn reached(pattern: &Pattern, worker: &Worker, findings: &mut Findings) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{ABOUT, API, STOCK, Tree};
+    use super::check;
+
+    const API_LIB: &str = "patterns/shop/api/src/lib.rs";
+    const STOCK_LIB: &str = "patterns/shop/stock/src/lib.rs";
+    const STOCK_ENTRY: &str = "patterns/shop/stock/src/entry.mjs";
+
+    /// The good project with one line changed breaks the rule, in this file and with these words.
+    #[track_caller]
+    fn found(file: &str, from: &str, to: &str, where_it_is: &str, words: &str) {
+        Tree::good().edit(file, from, to).breaks(check, where_it_is, words);
+    }
+
+    #[test]
+    fn a_project_in_which_everything_is_named_keeps_it() {
+        Tree::good().keeps(check);
+    }
+
+    #[test]
+    fn a_service_binding_leads_to_a_worker_that_exists() {
+        found(
+            API,
+            "service = \"shop-stock\"",
+            "service = \"note\"",
+            API,
+            "STOCK leads to note, which no Worker of this pattern",
+        );
+    }
+
+    #[test]
+    fn a_service_binding_leads_to_an_entrypoint_that_is_exported() {
+        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Stocks\"", API, "exports none of that name");
+    }
+
+    #[test]
+    fn an_object_is_no_entrypoint() {
+        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Shelf\"", API, "exports none of that name");
+    }
+
+    #[test]
+    fn an_exported_entrypoint_is_bound() {
+        Tree::good().add(STOCK_ENTRY, "export const Spare = rpc(\"call\");\n").breaks(
+            check,
+            STOCK_ENTRY,
+            "exports the entrypoint Spare",
+        );
+    }
+
+    #[test]
+    fn an_internal_worker_is_reached_by_something() {
+        let alone = "name = \"spare\"\nmain = \"build/index.js\"\nno_bundle = true\ncompatibility_date = \"2026-11-17\"\n\
+            build = { command = \"npm run --silent build patterns/shop/spare\" }\n";
+        let tree = Tree::good().put("patterns/shop/spare/wrangler.toml", alone);
+        tree.edit(ABOUT, "[[stand-ins]]", "[[workers]]\nname = \"spare\"\n\n[[stand-ins]]").breaks(
+            check,
+            "patterns/shop/spare",
+            "nothing leads to spare",
+        );
+    }
+
+    #[test]
+    fn two_workers_of_one_name_would_replace_each_other() {
+        found(
+            "patterns/note/wrangler.toml",
+            "name = \"note\"",
+            "name = \"shop-api\"",
+            API,
+            "is patterns/note's as well",
+        );
+    }
+
+    #[test]
+    fn what_the_source_asks_for_is_bound() {
+        found(
+            API_LIB,
+            "env.kv(\"PLANS\")",
+            "env.kv(\"PLANS\"), env.kv(\"PRICES\")",
+            "patterns/shop/api/src/lib.rs:6",
+            "asks for PRICES",
+        );
+    }
+
+    #[test]
+    fn what_the_source_asks_for_by_a_constant_is_bound() {
+        found(
+            API_LIB,
+            "const JOBS: &str = \"JOBS\";",
+            "const JOBS: &str = \"JOBS\";\nconst MORE: &str = \"MORE\";\nfn f(env: Env) { env.queue(config::MORE) }",
+            API_LIB,
+            "asks for MORE",
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_put_together_is_refused() {
+        found(
+            API_LIB,
+            "env.queue(JOBS)",
+            "env.queue(JOBS), env.queue(name)",
+            API_LIB,
+            "asks for a name that is not seen",
+        );
+    }
+
+    #[test]
+    fn what_the_source_asks_for_is_of_the_kind_that_is_bound() {
+        found(API_LIB, "env.secret(\"SALT\")", "env.var(\"SALT\")", API_LIB, "it is a Secret");
+    }
+
+    #[test]
+    fn what_is_bound_is_named_in_the_source() {
+        found(API_LIB, "env.var(\"TEAM\"), ", "", API, "TEAM is named nowhere");
+    }
+
+    #[test]
+    fn a_binding_that_only_tests_name_is_not_used() {
+        found(
+            API_LIB,
+            "env.var(\"TEAM\"), ",
+            "());\n}\n\n#[cfg(test)]\nfn tested(env: Env) {\n    env.var(\"TEAM\");\n}\n\nfn rest(env: Env) {\n    (",
+            API,
+            "TEAM is named nowhere",
+        );
+    }
+
+    #[test]
+    fn a_name_is_bound_once() {
+        let findings = Tree::good().edit(API, "TEAM = \"\"", "TEAM = \"\"\nPLANS = \"\"").findings(check);
+        assert!(findings.iter().any(|found| found.contains("PLANS is bound twice")), "{findings:#?}");
+    }
+
+    #[test]
+    fn an_object_is_of_a_class_that_is_exported() {
+        let findings = Tree::good().edit(STOCK_ENTRY, "export const Shelf", "const Shelf").findings(check);
+        assert_eq!(findings.len(), 2, "both Workers that bind it: {findings:#?}");
+        assert!(findings.iter().all(|found| found.contains("does not export")), "{findings:#?}");
+    }
+
+    #[test]
+    fn an_object_is_of_a_class_that_a_migration_makes() {
+        let findings =
+            Tree::good().edit(STOCK, "new_sqlite_classes = [\"Shelf\"]", "new_sqlite_classes = []").findings(check);
+        assert!(
+            findings
+                .iter()
+                .all(|found| found.starts_with(STOCK) && found.contains("no migration makes the class Shelf")),
+            "{findings:#?}"
+        );
+        assert!(!findings.is_empty());
+    }
+
+    #[test]
+    fn a_class_that_a_later_migration_deletes_is_not_there() {
+        let findings =
+            Tree::good().add(STOCK, "\n[[migrations]]\ntag = \"v2\"\ndeleted_classes = [\"Shelf\"]\n").findings(check);
+        assert!(findings.iter().any(|found| found.contains("no migration makes the class Shelf")), "{findings:#?}");
+    }
+
+    #[test]
+    fn a_class_that_a_migration_makes_is_bound() {
+        found(STOCK, "[\"Shelf\"]", "[\"Shelf\", \"Box\"]", STOCK, "makes the class Box, which no");
+    }
+
+    #[test]
+    fn a_class_that_is_exported_is_bound() {
+        Tree::good().add(STOCK_ENTRY, "export const Box = object(\"Box\");\n").breaks(
+            check,
+            STOCK_ENTRY,
+            "exports the Durable Object Box",
+        );
+    }
+
+    #[test]
+    fn a_migration_has_a_tag_of_its_own() {
+        Tree::good().add(STOCK, "\n[[migrations]]\ntag = \"v1\"\n").breaks(
+            check,
+            STOCK,
+            "two migrations have the tag v1",
+        );
+    }
+
+    #[test]
+    fn a_queue_that_is_sent_to_is_consumed() {
+        let findings = Tree::good().edit(API, "queue = \"shop-jobs\"", "queue = \"shop-job\"").findings(check);
+        assert_eq!(findings.len(), 2, "the queue without a consumer, and the consumer without a queue: {findings:#?}");
+        assert!(
+            findings
+                .iter()
+                .any(|found| found.starts_with(API) && found.contains("nothing consumes the queue shop-job:"))
+        );
+        assert!(
+            findings
+                .iter()
+                .any(|found| found.starts_with(STOCK) && found.contains("nothing sends to the queue shop-jobs:"))
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_queue_may_be_consumed_like_another() {
+        Tree::good()
+            .edit(STOCK, "[triggers]", "[[queues.consumers]]\nqueue = \"shop-jobs-dead\"\n\n[triggers]")
+            .keeps(check);
+    }
+
+    #[test]
+    fn a_schedule_enters_by_an_event() {
+        found(STOCK_LIB, "#[event(scheduled)]", "", STOCK, "nothing in src/ is #[event(scheduled)]");
+    }
+
+    #[test]
+    fn an_event_has_something_that_enters_by_it() {
+        found(STOCK, "crons = [\"0 3 * * *\"]", "crons = []", STOCK, "but there is no [triggers] crons");
+    }
+
+    #[test]
+    fn a_public_worker_has_a_way_in() {
+        found(
+            "patterns/note/src/lib.rs",
+            "#[event(fetch)]",
+            "",
+            "patterns/note/wrangler.toml",
+            "nothing in src/ is #[event(fetch)]",
+        );
+    }
+
+    #[test]
+    fn a_database_has_migrations() {
+        Tree::good().without("patterns/shop/stock/migrations/0001_items.sql").breaks(check, STOCK, "has no .sql file");
+    }
+
+    #[test]
+    fn migrations_have_a_database() {
+        Tree::good().put("patterns/shop/api/migrations/0001_x.sql", "SELECT 1;").breaks(
+            check,
+            "patterns/shop/api/migrations",
+            "no [[d1_databases]]",
+        );
+    }
+
+    #[test]
+    fn the_build_command_names_the_workers_own_folder() {
+        found(API, "build patterns/shop/api", "build patterns/shop/stock", API, "builds something else");
+    }
+
+    #[test]
+    fn what_is_deployed_is_what_was_built() {
+        found(API, "no_bundle = true", "no_bundle = false", API, "deploys something else");
+    }
+
+    #[test]
+    fn a_secret_has_an_example() {
+        found(
+            "patterns/shop/api/.dev.vars.example",
+            "SALT=local",
+            "",
+            "patterns/shop/api/.dev.vars.example",
+            "the secret SALT",
+        );
+    }
+
+    #[test]
+    fn an_example_is_of_a_secret() {
+        found(
+            "patterns/shop/api/.dev.vars.example",
+            "SALT=local",
+            "SALT=local\nPEPPER=local",
+            "patterns/shop/api/.dev.vars.example",
+            "PEPPER is no secret",
+        );
+    }
+
+    #[test]
+    fn every_worker_in_a_patterns_folder_is_one_of_it() {
+        Tree::good().put("patterns/shop/spare/wrangler.toml", "").breaks(
+            check,
+            "patterns/shop/spare/wrangler.toml",
+            "no Worker of pattern.toml",
+        );
+    }
+
+    #[test]
+    fn what_is_given_in_local_runs_is_bound_in_production() {
+        found(ABOUT, "vars = { TEAM = \"{url:door}\" }", "vars = { TEAMS = \"\" }", ABOUT, "api is given TEAMS");
+    }
+
+    #[test]
+    fn a_stand_in_stands_before_a_worker_that_exists() {
+        found(ABOUT, "ORIGIN = \"api\"", "ORIGIN = \"apy\"", ABOUT, "ORIGIN leads to apy");
+    }
+
+    #[test]
+    fn a_stand_in_that_is_named_exists() {
+        let findings = Tree::good().edit(ABOUT, "name = \"door\"", "name = \"gate\"").findings(check);
+        assert!(
+            findings.iter().any(|found| found.contains("there is no wrangler/local/gate/wrangler.toml")),
+            "{findings:#?}"
+        );
+        assert!(
+            findings.iter().any(|found| found.starts_with("wrangler/local/door: no pattern.toml names this")),
+            "{findings:#?}"
+        );
+    }
+
+    #[test]
+    fn a_stand_in_is_given_variables_that_it_has() {
+        found(
+            ABOUT,
+            "vars = { TEAM = \"local\" }",
+            "vars = { TEEM = \"local\" }",
+            ABOUT,
+            "stand-in door is given TEEM",
+        );
+    }
+
+    #[test]
+    fn a_seed_is_for_a_namespace_that_exists() {
+        found(ABOUT, "kv = \"PLANS\"", "kv = \"PRICES\"", ABOUT, "api has no such KV namespace; there is PLANS");
+    }
+
+    #[test]
+    fn a_seed_has_a_file() {
+        Tree::good().without("patterns/shop/seed.json").breaks(check, ABOUT, "there is no file seed.json");
+    }
+}
