@@ -41,8 +41,11 @@ const ALONG: [&str; 27] = [
     "wrangler/local/workers.d.ts",
 ];
 
-/// The harness is tested here, on a fixture; there the pattern's own tests show whether it works. This command stays here.
-const STAYS: [&str; 5] = [
+/// What the crates, the harness and the commands are tested with on a runtime, which is more than a pattern: it stays here. There,
+/// the pattern's own tests show whether they work, and a crate's tests in Rust. This command stays here, too.
+const STAYS: [&str; 7] = [
+    "crates/edge-http/probe",
+    "crates/edge-http/tests",
     "crates/xtask/src/new",
     "crates/xtask/src/new.rs",
     "crates/xtask/tests",
@@ -114,9 +117,10 @@ fn crates(project: &Project, pattern: &Pattern) -> Result<BTreeSet<PathBuf>> {
     let Workspace { packages } = serde_json::from_slice(&output.stdout)?;
     let mut needed = BTreeSet::from([project.root.join(&pattern.folder)]);
     loop {
-        // What lies in a folder that goes along, as a crate's own test Worker does, goes along and needs things, too.
-        let along =
-            packages.iter().filter(|package| needed.iter().any(|folder| package.manifest_path.starts_with(folder)));
+        let along = packages.iter().filter(|package| {
+            let stays = STAYS.iter().any(|folder| package.manifest_path.starts_with(project.root.join(folder)));
+            !stays && needed.iter().any(|folder| package.manifest_path.starts_with(folder))
+        });
         let more: BTreeSet<_> =
             along.flat_map(|package| &package.dependencies).filter_map(|needs| needs.path.clone()).collect();
         if more.is_subset(&needed) {
