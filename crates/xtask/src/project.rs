@@ -109,7 +109,8 @@ impl Pattern {
     fn read(root: &Path, slug: String) -> Result<Self> {
         let folder = Path::new("patterns").join(&slug);
         let about: About = read_toml(&root.join(&folder).join("pattern.toml"))?;
-        let workers = about.workers.iter().map(|part| Worker::read(root, &slug, &folder, part)).collect::<Result<Vec<_>>>()?;
+        let workers =
+            about.workers.iter().map(|part| Worker::read(root, &slug, &folder, part)).collect::<Result<Vec<_>>>()?;
         if !workers.iter().any(|worker| worker.public) {
             bail!("{}/pattern.toml: no Worker is public", folder.display());
         }
