@@ -27,7 +27,7 @@ class Refusal extends Error {
 }
 const refuse = (status: number, code: number, message: string): never => { throw new Refusal(status, code, message); };
 
-interface Version { id: string; number: number; modules: Map<string, Buffer>; exports: string[]; main: string; metadata: any; secrets: Map<string, string>; created: string }
+interface Version { id: string; number: number; modules: Map<string, Buffer>; exports: string[]; metadata: any; secrets: Map<string, string>; created: string }
 interface Deployment { id: string; versions: { version_id: string; percentage: number }[]; annotations: any; created: string }
 interface Worker {
   name: string;
@@ -78,7 +78,7 @@ export class Cloudflare {
     // Workers' addresses are https, with certificates that a client verifies.
     const [key, cert] = [join(this.#files, "key.pem"), join(this.#files, "cert.pem")];
     execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=edge",
-      "-addext", `subjectAltName=DNS:*.${SUBDOMAIN}.workers.dev,DNS:*.example.com`, "-keyout", key, "-out", cert], { stdio: "pipe" });
+      "-addext", `subjectAltName=DNS:*.${SUBDOMAIN}.workers.dev,DNS:example.com,DNS:*.example.com`, "-keyout", key, "-out", cert], { stdio: "pipe" });
     this.#edge = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
       const status = this.#visit(request.headers.host!);
       this.visits.push(`${request.headers.host}${request.url} ${status}`);
@@ -104,6 +104,14 @@ export class Cloudflare {
     const origin = `http://127.0.0.1:${(this.#api.address() as AddressInfo).port}`;
     return { CLOUDFLARE_API_BASE_URL: `${origin}/client/v4`, CLOUDFLARE_API_TOKEN: TOKEN, CLOUDFLARE_ACCOUNT_ID: ACCOUNT,
       HTTPS_PROXY: origin, NODE_EXTRA_CA_CERTS: join(this.#files, "cert.pem") };
+  }
+
+  /** `wrangler secret put`, for a Worker that is not there yet. */
+  secret(name: string, secret: string) {
+    const version = { id: randomUUID(), number: 1, modules: new Map(), exports: ["default"], metadata: { bindings: [] }, secrets: new Map([[secret, "hush"]]), created: new Date().toISOString() };
+    const worker = { ...empty(name), versions: [version] };
+    this.workers.set(name, worker);
+    this.#deploy(worker, [{ version_id: version.id, percentage: 100 }], {});
   }
 
   fail(at: number, mode: Mode) { this.#fault = { at: this.calls.length + at, mode }; }
@@ -337,7 +345,20 @@ export class Cloudflare {
         hostname === (query.get("hostname") ?? hostname) && service === (query.get("service") ?? service)) }),
     }],
     ["/workers/domains/([^/]+)", { DELETE: (_: any, id: string) => void (this.domains.delete(id) || refuse(404, 10007, "domain not found")) }],
-  ] as [string, any][]).map(([path, verbs]) => [new RegExp(`^/accounts/${ACCOUNT}${path}$`), verbs]);
+    ["/workers/scripts/([^/]+)/routes", {
+      PUT: (routes: any[], name: string) => {
+        for (const { pattern } of routes) {
+          const zone = [...this.zones.values()].find((zone) => pattern.split("/")[0].endsWith(zone.name)) ?? refuse(400, 10082, `no zone for ${pattern}`);
+          zone.routes.set(pattern, { pattern, script: name });
+        }
+        return { result: routes };
+      },
+    }],
+  ] as [string, any][]).map(([path, verbs]): [RegExp, any] => [new RegExp(`^/accounts/${ACCOUNT}${path}$`), verbs]).concat([
+    [/^\/zones$/, { GET: (_: any, query: URLSearchParams) =>
+      ({ result: [...this.zones].filter(([, { name }]) => name === query.get("name")).map(([id, { name }]) => ({ id, name })) }) }],
+    [/^\/zones\/([^/]+)\/workers\/routes$/, { GET: (_: any, id: string) => ({ result: [...this.zones.get(id)!.routes.values()] }) }],
+  ]);
 
   #worker(name: string): Worker {
     return this.workers.get(name) ?? refuse(404, 10007, "This Worker does not exist on your account.");
@@ -400,10 +421,9 @@ export class Cloudflare {
     const { migrations, ...metadata } = JSON.parse(typeof described === "string" ? described : await described.text());
     const modules = new Map<string, Buffer>();
     for (const [part, file] of form.entries()) if (typeof file !== "string") modules.set(part, Buffer.from(await file.arrayBuffer()));
-    const main = modules.get(metadata.main_module) ?? refuse(400, 10021, `no module ${metadata.main_module}`);
-    const exports = exportsOf(main.toString());
+    if (!modules.has(metadata.main_module)) refuse(400, 10021, `no module ${metadata.main_module}`);
+    const exports = exportsOf(modules, metadata.main_module);
     const old = this.workers.get(name), before = old?.versions.at(-1), classes = new Set(old?.classes), secrets = new Map<string, string>();
-    if (/^\d{4}-\d\d-\d\d$/.test(metadata.compatibility_date ?? "2021-11-02") === false) refuse(400, 10021, "compatibility date");
 
     if (migrations) {
       if (!create) refuse(400, 10211, "migrations must be fully applied by running `wrangler deploy`");
@@ -421,9 +441,12 @@ export class Cloudflare {
       switch (b.type) {
         case "plain_text": case "json": bindings.push(b); break;
         case "secret_text": secrets.set(b.name, b.text); break;
-        case "inherit":
-          if (!before?.secrets.has(b.name)) refuse(400, 10057, `inherit binding '${b.name}' is invalid, the previous version has no such binding`);
+        case "inherit": {
+          const inherited = before?.metadata.bindings.find(({ name }: any) => name === b.name);
+          if (inherited) bindings.push(inherited);
+          else if (!before?.secrets.has(b.name)) refuse(400, 10057, `inherit binding '${b.name}' is invalid, the previous version has no such binding`);
           break;
+        }
         case "kv_namespace": this.kv.has(b.namespace_id) || gone(10041, `KV namespace '${b.namespace_id}' not found.`); bindings.push(b); break;
         case "d1": this.d1.has(b.id) || gone(10181, `D1 database '${b.id}' not found.`); bindings.push(b); break;
         case "r2_bucket": this.r2.has(b.bucket_name) || gone(10085, `R2 bucket '${b.bucket_name}' not found.`); bindings.push(b); break;
@@ -445,10 +468,8 @@ export class Cloudflare {
     }
     if (before) for (const [secret, text] of before.secrets) if (metadata.keep_bindings?.includes("secret_text") && !secrets.has(secret)) secrets.set(secret, text);
 
-    const worker = old ?? { name, tag: randomUUID().replaceAll("-", ""), versions: [], deployments: [], workersDev: false, previews: false,
-      crons: [], classes, settings: {}, from: "wrangler" };
-    const version = { id: randomUUID(), number: worker.versions.length + 1, modules, exports, main: metadata.main_module,
-      metadata: { ...metadata, bindings }, secrets, created: new Date().toISOString() };
+    const worker = old ?? empty(name);
+    const version = { id: randomUUID(), number: worker.versions.length + 1, modules, exports, metadata: { ...metadata, bindings }, secrets, created: new Date().toISOString() };
     worker.classes = classes;
     if (migrations) worker.migrationTag = migrations.new_tag;
     worker.versions.push(version);
@@ -477,7 +498,7 @@ export class Cloudflare {
           compatibility: [metadata.compatibility_date, metadata.compatibility_flags ?? []], message: annotations?.["workers/message"],
         })),
         workersDev: worker.workersDev, previews: worker.previews, crons: worker.crons, migrationTag: worker.migrationTag ?? null,
-        classes: [...worker.classes], observability: named(worker.settings.observability),
+        classes: [...worker.classes], observed: worker.settings.observability?.enabled ?? false,
       }))),
       kv: sorted([...this.kv.values()].map(({ title, entries }) => ({ title, entries: [...entries] }))),
       d1: sorted([...this.d1.values()].map(({ name, db }) => ({ name,
@@ -492,6 +513,9 @@ export class Cloudflare {
   }
 }
 
+const empty = (name: string): Worker => ({ name, tag: randomUUID().replaceAll("-", ""), versions: [], deployments: [], workersDev: false, previews: false,
+  crons: [], classes: new Set(), settings: {}, from: "wrangler" });
+
 export const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const sorted = <T>(all: T[]): T[] => all.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 
@@ -501,9 +525,14 @@ function page(all: object[], query: URLSearchParams) {
 }
 
 const shown = ({ id, number, metadata, created }: Version) => ({ id, number, annotations: metadata.annotations ?? {},
-  metadata: { created_on: created, author_email: "ci@example.com", source: "wrangler" }, resources: { bindings: metadata.bindings, script: {} } });
+  metadata: { created_on: created, author_email: "ci@example.com", source: "wrangler" }, resources: { bindings: metadata.bindings, script: {}, script_runtime: {} } });
 
-function exportsOf(code: string): string[] {
-  const { metafile } = buildSync({ stdin: { contents: code, loader: "js" }, bundle: true, external: ["*"], format: "esm", write: false, metafile: true, logLevel: "silent", loader: { ".wasm": "copy" }, outfile: "out.js" });
-  return Object.values(metafile.outputs).flatMap((output) => output.exports);
+/** Cloudflare starts a Worker before it takes it: a module that is not there is refused. */
+function exportsOf(modules: Map<string, Buffer>, main: string): string[] {
+  const { metafile } = buildSync({ stdin: { contents: modules.get(main)!.toString(), loader: "js" }, outfile: "out.js", bundle: true, external: ["*"],
+    format: "esm", write: false, metafile: true, logLevel: "silent" });
+  const [output] = Object.values(metafile.outputs);
+  for (const { path } of output.imports)
+    if (path.startsWith(".") && !modules.has(path.slice(2))) refuse(400, 10021, `Uncaught Error: No such module "${path.slice(2)}".`);
+  return output.exports;
 }

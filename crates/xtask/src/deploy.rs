@@ -11,6 +11,7 @@ mod steps;
 mod target;
 mod teardown;
 
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let environment = Environment::read(&project.root, &arguments.env)?;
     let targets = target::targets(project, &patterns, &environment)?;
     let cloudflare = log_in(project, &environment)?;
-    if cloudflare.is_none() && !arguments.dry_run {
+    if cloudflare.is_none() && (arguments.teardown || !arguments.dry_run) {
         bail!(
             "no account: set CLOUDFLARE_API_TOKEN or run `npx wrangler login`, and set CLOUDFLARE_ACCOUNT_ID or `account_id` in {}",
             environment.path.display()
@@ -70,7 +71,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     for target in &targets {
         build(&project.root, target.worker)?;
     }
-    let plan = Plan::make(project, &environment, targets, cloudflare.as_ref())?;
+    let plan = Plan::make(project, &environment, targets, cloudflare.as_ref()).context("nothing was changed")?;
     plan.print(arguments.gradual);
     let (false, Some(cloudflare)) = (arguments.dry_run, &cloudflare) else { return Ok(()) };
     plan.refuse()?;
@@ -86,7 +87,8 @@ fn log_in(project: &Project, environment: &Environment) -> Result<Option<Cloudfl
 
 /// Its own `[build]` command, as wrangler would run it. The tests set `EDGE_BUILT`: they have built what they deploy.
 fn build(root: &Path, worker: &crate::project::Worker) -> Result<()> {
-    let Some(build) = worker.config.build.as_ref().filter(|_| std::env::var_os("EDGE_BUILT").is_none()) else {
+    let built = env::var_os("EDGE_BUILT").is_some_and(|value| !value.is_empty());
+    let Some(build) = worker.config.build.as_ref().filter(|_| !built) else {
         return Ok(());
     };
     let status = Command::new("sh")

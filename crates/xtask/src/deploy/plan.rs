@@ -1,8 +1,9 @@
 //! What is in the account, beside what is to be there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::cloudflare::Cloudflare;
@@ -142,8 +143,12 @@ impl<'a> Plan<'a> {
         })
     }
 
-    pub fn id(&self, kind: Kind, name: &str) -> Option<String> {
-        id(&self.resources, kind, name)
+    /// The Worker with the ids that are known by now, of which its tag is made, too.
+    pub fn fill(&mut self, worker: usize, root: &Path) -> Result<&Planned<'a>> {
+        let planned = self.workers.get_mut(worker).context("no such Worker")?;
+        planned.target.fill(|kind, name| id(&self.resources, kind, name));
+        planned.upload = Upload::read(root, &planned.target)?;
+        Ok(planned)
     }
 
     pub fn print(&self, gradual: Option<u8>) {

@@ -46,7 +46,9 @@ pub fn deploy(
     {
         steps.push((Step::Migrate(index), format!("migrate {}", migrations.database)));
     }
-    for (index, planned) in plan.workers.iter().enumerate() {
+    // Otherwise every Worker, also an unchanged one: perhaps it was the last call of its deployment that failed.
+    for (index, planned) in plan.workers.iter().enumerate().filter(|(_, planned)| gradual.is_none() || !planned.whole())
+    {
         steps.push((Step::Deploy(index), format!("deploy {}", planned.target.name)));
     }
     for (index, planned) in plan.workers.iter().enumerate().filter(|(_, planned)| planned.target.worker.public) {
@@ -112,12 +114,12 @@ fn take(
         Step::Migrate(index) => {
             let migrations = plan.migrations.get(*index).context("no such migrations")?;
             let (worker, binding) = (migrations.worker, migrations.binding.clone());
-            let file = configure(plan, worker, root, environment)?;
+            let file = plan.fill(worker, root)?.target.write(root, environment)?;
             wrangler(root, cloudflare, &["d1", "migrations", "apply", &binding, "--remote", "--config", &file])?;
         }
         Step::Deploy(index) => {
-            let file = configure(plan, *index, root, environment)?;
-            let planned = plan.workers.get(*index).context("no such Worker")?;
+            let planned = plan.fill(*index, root)?;
+            let file = planned.target.write(root, environment)?;
             upload(root, cloudflare, planned, &file, gradual)?;
         }
         Step::Ask(index, address) => {
@@ -128,21 +130,6 @@ fn take(
         }
     }
     Ok(())
-}
-
-/// What wrangler is to read, with the ids that are known by now.
-fn configure(plan: &mut Plan, worker: usize, root: &Path, environment: &Environment) -> Result<String> {
-    let resources = plan.resources.clone();
-    let id = |kind, name: &str| {
-        resources.iter().find_map(|(resource, found)| match found {
-            Found::There(id) if resource.kind == kind && resource.name == name => Some(id.clone()),
-            _ => None,
-        })
-    };
-    let planned = plan.workers.get_mut(worker).context("no such Worker")?;
-    planned.target.fill(id);
-    planned.upload = super::target::Upload::read(root, &planned.target)?; // the tag is of the ids, too
-    Ok(planned.target.write(root, environment)?.display().to_string())
 }
 
 fn create(cloudflare: &Cloudflare, resource: &Resource) -> Result<String> {
@@ -170,9 +157,6 @@ fn upload(root: &Path, cloudflare: &Cloudflare, planned: &Planned, file: &str, g
     let message = planned.upload.wasm.as_ref().map_or("no wasm".to_owned(), |wasm| format!("wasm sha256 {wasm}"));
     let labels = ["--tag", &planned.upload.tag, "--message", &message, "--config", file];
     let Some((percent, before)) = gradual.zip(planned.before()) else {
-        if gradual.is_some() && planned.whole() {
-            return Ok(()); // it has every request already
-        }
         return wrangler(root, cloudflare, &[&["deploy"], labels.as_slice()].concat()).map(drop);
     };
     let new = match planned.part() {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
@@ -170,7 +170,11 @@ impl<'a> Target<'a> {
     /// Where people and programs reach it; `subdomain` is the account's under workers.dev.
     pub fn addresses(&self, subdomain: &str) -> Vec<String> {
         let routes = self.routes();
-        let mut all: Vec<_> = routes.iter().map(|route| format!("https://{}", route.trim_end_matches('*'))).collect();
+        let mut all: Vec<_> = routes
+            .iter()
+            .map(|route| route.trim_end_matches('*'))
+            .map(|route| format!("https://{route}{}", if route.contains('/') { "" } else { "/" }))
+            .collect();
         if self.workers_dev() {
             all.push(format!("https://{}.{subdomain}.workers.dev/", self.name));
         }
@@ -197,7 +201,7 @@ impl<'a> Target<'a> {
     }
 
     /// For wrangler, which takes paths from the file's own folder; nothing is built again, so that what was measured is uploaded.
-    pub fn write(&self, root: &Path, environment: &Environment) -> Result<PathBuf> {
+    pub fn write(&self, root: &Path, environment: &Environment) -> Result<String> {
         let folder = root.join(".edge/deploy").join(&environment.name).join(&self.worker.config.name);
         let from = root.join(&self.worker.folder);
         let mut config = self.config.clone();
@@ -210,7 +214,7 @@ impl<'a> Target<'a> {
         fs::create_dir_all(&folder)?;
         let file = folder.join("wrangler.toml");
         fs::write(&file, toml::to_string(&config)?).with_context(|| file.display().to_string())?;
-        Ok(file)
+        Ok(file.display().to_string())
     }
 
     /// The migrations of a database, if this Worker has them: binding and file names in their order.
@@ -267,13 +271,20 @@ pub struct Upload {
 
 impl Upload {
     pub fn read(root: &Path, target: &Target) -> Result<Self> {
-        let main = root.join(&target.worker.folder).join(&target.worker.config.main);
-        let mut files = vec![main.clone()];
-        if target.worker.config.no_bundle {
-            let folder = main.parent().context("`main` is in no folder")?;
-            let built =
-                fs::read_dir(folder).with_context(|| format!("{} is not built", target.worker.folder.display()))?;
-            files = built.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        let config = &target.worker.config;
+        if !config.no_bundle {
+            bail!(
+                "{}: no_bundle = true is missing, so wrangler would upload another code than was tested",
+                config.name
+            );
+        }
+        let main = target.worker.folder.join(&config.main);
+        let folder = root.join(main.parent().context("`main` is in no folder")?);
+        let mut files = Vec::new();
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("{} is not built", target.worker.folder.display()))?
+        {
+            files.push(entry?.path());
         }
         files.sort();
         let (mut all, mut wasm, mut gzip) = (Sha256::new(), None, GzEncoder::new(Vec::new(), Compression::default()));

@@ -26,7 +26,7 @@ pub fn run(
     dry_run: bool,
     yes: bool,
 ) -> Result<()> {
-    let steps = steps(cloudflare, environment, targets)?;
+    let steps = steps(cloudflare, environment, targets).context("nothing was changed")?;
     if steps.is_empty() {
         println!("nothing of {} is in account {}", environment.name, cloudflare.account);
         return Ok(());
