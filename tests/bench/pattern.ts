@@ -1,0 +1,89 @@
+// A pattern beside its twin and its floor. All three are the pattern's own stack, of its pattern.toml and wrangler.toml files,
+// with other code in its Workers: so bindings, migrations, seeds and variables are the same by construction.
+//
+// Another pattern takes three files in tests/bench/<slug>/ and is found by itself:
+// - twin.ts: the hot routes in TypeScript, at most 150 lines, as an author would be proud of them, with the usual libraries;
+//   refusals and log line included. Where a pattern is several Workers, this one file exports all of their entrypoints.
+// - floor.js: plain JavaScript that makes the same binding calls for the same requests and nothing else: it looks at nothing
+//   that it need not, and answers with the same status and body.
+// - routes.ts: exports `measured`, which says what is requested. Every round starts on empty storage, and within one a request
+//   must not make the next one cost more.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "smol-toml";
+import { readPattern, slugs, specsOf } from "../harness/pattern.ts";
+import { Stack, type WorkerSpec } from "../harness/stack.ts";
+import type { Request, Route, Running } from "./measure.ts";
+
+export interface Measured {
+  routes: (Route & {
+    /** A request of the same kind that is refused: compared, not measured. */
+    refused?: Request;
+  })[];
+  /** Overrides of variables and secrets of the pattern's Workers. */
+  vars?: Record<string, unknown>;
+  /** Puts into storage what the requests find there. */
+  fill?(stack: Stack): Promise<void>;
+  /** Ends what `measured` started. */
+  close?(): Promise<void>;
+}
+
+/** What Cloudflare's edge adds to every request; there is no edge before the Workers here. */
+export const FROM_EDGE = { "accept-encoding": "gzip, br", "cf-connecting-ip": "203.0.113.7", "cf-ipcountry": "NL", "cf-ray": "9a1b2c3d4e5f6a7b-AMS",
+  "cf-visitor": '{"scheme":"https"}', "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https" };
+
+const folderOf = (slug: string) => join(import.meta.dirname, slug);
+/** The patterns that have a twin. */
+export const measurable = () => slugs().filter((slug) => existsSync(join(folderOf(slug), "twin.ts")));
+export const measuredOf = async (slug: string): Promise<Measured> => (await import(join(folderOf(slug), "routes.ts"))).measured();
+
+/** Another main module for one of the pattern's Workers, or its own. */
+export type Main = (worker: WorkerSpec) => string | undefined;
+export const ours: Main = () => undefined;
+export const twinOf = (slug: string): Main => () => join(folderOf(slug), "twin.ts");
+export const floorOf = (slug: string): Main => () => join(folderOf(slug), "floor.js");
+
+/** The pattern's Workers as they are deployed: their names, dates and main modules. */
+export function deployed(slug: string): { name: string; config: any; spec: WorkerSpec }[] {
+  const pattern = readPattern(slug), specs = specsOf(pattern);
+  return pattern.workers.map(({ name, folder }, i) => {
+    const config: any = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
+    return { name, config: { ...config, main: join(folder, config.main) }, spec: specs[i] };
+  });
+}
+
+export async function start(slug: string, main: Main, { vars, fill }: Measured): Promise<Running> {
+  const pattern = readPattern(slug), count = pattern.workers.length;
+  const workers = specsOf(pattern).map((spec, i) => (i < count ? { ...spec, main: main(spec), vars: { ...spec.vars, ...vars } } : spec));
+  const stack = await Stack.start({ edge: false, workers, log: () => { stack.logs.length = 0; } }); // a line a request; none is kept
+  await fill?.(stack);
+  return { stack, port: Number(stack.urls.get(pattern.workers.find((w) => w.public)!.name)!.port) };
+}
+
+/** What of an answer two implementations of one API agree on; the sentence in a problem is for people. */
+async function answerOf(port: number, { method, path, headers, body }: Request) {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, body }), text = await answer.text();
+  const told = text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UUID").replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "TIME");
+  const { detail, ...json } = told.startsWith("{") ? JSON.parse(told) : { text: told };
+  const headersTold = ["content-type", "location", "retry-after", "www-authenticate", "x-request-id"].map((name) =>
+    [name, answer.headers.get(name)?.toLowerCase().replaceAll(" ", "").replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "uuid") ?? null]);
+  return { status: answer.status, body: answer.status < 400 ? { ...json, detail } : json, headers: Object.fromEntries(headersTold) };
+}
+
+/** All do the same work; of the last, the floor, only status and body are looked at, and no refusal but those that are measured. */
+export async function compare(routes: Measured["routes"], running: Running[]) {
+  for (const { name, refused, ...route } of routes) {
+    const [first, ...others] = await Promise.all(running.map(({ port }) => answerOf(port, route)));
+    assert.equal(first.status, route.status ?? 200, name);
+    for (const [i, other] of others.entries()) {
+      const isFloor = i === others.length - 1;
+      if (!isFloor) assert.deepEqual(other, first, name);
+      else assert.deepEqual([other.status, first.status < 400 && other.body], [first.status, first.status < 400 && first.body], `${name}, floor`);
+    }
+    if (!refused) continue;
+    const [refusal, ...same] = await Promise.all(running.slice(0, -1).map(({ port }) => answerOf(port, refused)));
+    assert.ok(refusal.status >= 400, `${name}: ${refusal.status} is no refusal`);
+    for (const other of same) assert.deepEqual(other, refusal, `${name}, refused`);
+  }
+}
