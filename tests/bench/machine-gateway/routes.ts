@@ -27,7 +27,7 @@ export async function measured(): Promise<Measured> {
       const { DB } = await stack.env("orders");
       const insert = DB.prepare("INSERT INTO orders (id, caller, sku, quantity, note, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
       await DB.batch(Array.from({ length: LISTED }, (_, i) => insert.bind(`00000000-0000-4000-8000-0000000000${i + 10}`, ALICE, `SKU-${i + 1}`, i + 1,
-        i % 2 ? "leave it at the back door, please" : null, `2026-11-${i + 10}T12:00:00.000Z`)));
+        "leave it at the back door, please", `2026-11-${i + 10}T12:00:00.000Z`)));
     },
   };
 }

@@ -98,7 +98,7 @@ const unavailable = (cause: unknown) => new Problem(503, "unavailable", "a servi
 
 /** The internal Worker's answer, waited for as long as makes sense. */
 async function answered<T>(answer: Promise<T>, failed: (cause: unknown) => Problem): Promise<T> {
-  let timer;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, fail) => { timer = setTimeout(fail, 5000, new Error("no answer in time")); });
   return Promise.race([answer, late]).catch((e) => { throw failed(e); }).finally(() => clearTimeout(timer));
 }
