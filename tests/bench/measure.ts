@@ -4,11 +4,12 @@
 // alike: candidates take turns within a second, in alternating order, and a ratio compares neighbours. Every round restarts
 // all processes, since two processes of the same code differ by some percent for as long as they live.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { cpus, release, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
 import { freePorts } from "../harness/ports.ts";
 import { modulesOf } from "../harness/modules.ts";
 import type { Stack } from "../harness/stack.ts";
@@ -72,6 +73,9 @@ export interface Figures {
 }
 
 const SLICES = 4;
+/** Milliseconds. V8 optimises wasm in the background later than JavaScript, and that counts as the process's time as well: 130 µs
+ *  a request in the first second of a pattern, 10 from the third on. */
+const WARM = 2000;
 
 /** Starts all candidates anew in each round, and lets them take turns on each route; `compare` looks at them before that. */
 export async function measure({ what, candidates, routes, rounds, slice, compare }: { what: string; candidates: Candidate[]; routes: Route[];
@@ -83,7 +87,7 @@ export async function measure({ what, candidates, routes, rounds, slice, compare
       for (const candidate of candidates) running.push(await candidate.start());
       await compare(running, n);
       for (const [r, route] of routes.entries()) {
-        for (const { port } of running) await load(port, route, Math.max(slice, 700)); // compiled, and optimised, before it counts
+        for (const { port } of running) await load(port, route, WARM); // compiled, and optimised, before it counts
         for (const of of cpu) of[r].push([]);
         for (let s = 0; s < SLICES; s++) {
           const order = [...running.entries()];
@@ -144,15 +148,38 @@ export function circumstances(command: string): string {
 }
 
 /** From how many rounds on figures are kept: those of fewer are only printed. */
-export const ENOUGH = 10;
+const ENOUGH = 10;
+
+const HELP = `./scripts/bench [SLUG...]   patterns beside their TypeScript twins, above the floor of their bindings (all with a twin, without a name)
+./scripts/bench proof       can it tell? a Worker slowed by 20%, and the same one, beside itself; exit status 1 if not
+./scripts/bench entry       what a request costs in the entry alone, beside Hono and beside axum on worker's own types
+
+  --rounds N    restarts of everything, one after the other; default ${ENOUGH}. With that many or more the figures are written to
+                docs/BENCHMARKS.md, each between its markers; with fewer they are only printed.
+  --seconds S   of one slice; ${SLICES} a round for each candidate and route; default 0.5
+  --also BUILD  (entry) other builds of tests/bench/entry/ours, to weigh a change: only these, ours and Hono run; only printed
+
+A round of a pattern takes about 40 s. Let nothing else run meanwhile.`;
+
+export function optionsOf(name: string) {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: {
+    rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.5" },
+    also: { type: "string", multiple: true, default: [] }, help: { type: "boolean", short: "h" },
+  } });
+  if (values.help) { console.log(HELP); process.exit(); }
+  const rounds = Number(values.rounds), slice = Number(values.seconds) * 1000;
+  if (!(rounds >= 1 && slice > 0)) throw new Error(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
+  const command = (what = name) => `./scripts/bench ${what} --rounds ${rounds} --seconds ${values.seconds}`;
+  return { rounds, slice, also: values.also, positionals, command };
+}
 
 /** Prints a report, and writes it into its section of docs/BENCHMARKS.md, between its markers. */
 export function publish(report: string, { section, title, rounds }: { section: string; title: string; rounds: number }) {
   console.log(report);
-  if (rounds < ENOUGH) return console.error(`bench: not written to docs/BENCHMARKS.md: of fewer than ${ENOUGH} rounds`);
-  const file = join(REPOSITORY, "docs/BENCHMARKS.md"), [open, close] = [`<!-- ${section}: written by ./scripts/bench ${section} -->`, `<!-- /${section} -->`];
-  const before = existsSync(file) ? readFileSync(file, "utf8") : "# Benchmarks\n";
+  if (rounds < ENOUGH) return console.error(`bench: only printed: fewer than ${ENOUGH} rounds`);
+  const file = join(REPOSITORY, "docs/BENCHMARKS.md"), open = `<!-- ${section}: written by ./scripts/bench ${section} -->`, close = `<!-- /${section} -->`;
+  const before = readFileSync(file, "utf8");
   const at = before.includes(open) ? before : `${before.trimEnd()}\n\n## ${title}\n\n${open}${close}\n`;
   writeFileSync(file, at.replace(new RegExp(`${open}.*${close}`, "s"), () => `${open}\n\n${report}\n\n${close}`));
-  console.error(`bench: written to docs/BENCHMARKS.md, section "${title}"`);
+  console.error(`bench: written to docs/BENCHMARKS.md, "${title}"`);
 }

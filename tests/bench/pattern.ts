@@ -9,11 +9,10 @@
 // - routes.ts: exports `measured`, which says what is requested. Every round starts on empty storage, and within one a request
 //   must not make the next one cost more.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "smol-toml";
 import { readPattern, slugs, specsOf } from "../harness/pattern.ts";
-import { Stack, type WorkerSpec } from "../harness/stack.ts";
+import { Stack } from "../harness/stack.ts";
 import type { Request, Route, Running } from "./measure.ts";
 
 export interface Measured {
@@ -38,24 +37,18 @@ const folderOf = (slug: string) => join(import.meta.dirname, slug);
 export const measurable = () => slugs().filter((slug) => existsSync(join(folderOf(slug), "twin.ts")));
 export const measuredOf = async (slug: string): Promise<Measured> => (await import(join(folderOf(slug), "routes.ts"))).measured();
 
-/** Another main module for one of the pattern's Workers, or its own. */
-export type Main = (worker: WorkerSpec) => string | undefined;
-export const ours: Main = () => undefined;
-export const twinOf = (slug: string): Main => () => join(folderOf(slug), "twin.ts");
-export const floorOf = (slug: string): Main => () => join(folderOf(slug), "floor.js");
+/** The main module of a Worker; absent: its own. */
+type Main = string | undefined;
+export const CANDIDATES: { name: string; main(slug: string): Main }[] = [
+  { name: "Rust", main: () => undefined },
+  { name: "twin", main: (slug) => join(folderOf(slug), "twin.ts") },
+  { name: "floor", main: (slug) => join(folderOf(slug), "floor.js") },
+];
 
-/** The pattern's Workers as they are deployed: their names, dates and main modules. */
-export function deployed(slug: string): { name: string; config: any; spec: WorkerSpec }[] {
-  const pattern = readPattern(slug), specs = specsOf(pattern);
-  return pattern.workers.map(({ name, folder }, i) => {
-    const config: any = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
-    return { name, config: { ...config, main: join(folder, config.main) }, spec: specs[i] };
-  });
-}
-
+/** The pattern with another main module in all of its Workers, or each with its own. */
 export async function start(slug: string, main: Main, { vars, fill }: Measured): Promise<Running> {
   const pattern = readPattern(slug), count = pattern.workers.length;
-  const workers = specsOf(pattern).map((spec, i) => (i < count ? { ...spec, main: main(spec), vars: { ...spec.vars, ...vars } } : spec));
+  const workers = specsOf(pattern).map((spec, i) => (i < count ? { ...spec, main, vars: { ...spec.vars, ...vars } } : spec));
   const stack = await Stack.start({ edge: false, workers, log: () => { stack.logs.length = 0; } }); // a line a request; none is kept
   await fill?.(stack);
   return { stack, port: Number(stack.urls.get(pattern.workers.find((w) => w.public)!.name)!.port) };

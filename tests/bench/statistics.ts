@@ -23,10 +23,10 @@ export function interval(logs: number[]): Ratio {
  *
  * Undefined when the rounds do not show that `other` costs more than the floor: any ratio at all would fit then.
  */
-export function ratioAboveFloor(ours: number[], other: number[], floor: number[]): Ratio | undefined {
+export function ratioAboveFloor(ours: number[], other: number[], floor: number[], z = Z95): Ratio | undefined {
   const n = ours.length, a = ours.map((v, i) => v - floor[i]), b = other.map((v, i) => v - floor[i]), [above, below] = [mean(a), mean(b)];
   const covariance = (x: number[], y: number[]) => (mean(x.map((v, i) => v * y[i])) - mean(x) * mean(y)) / (n - 1); // of the means
-  const t2 = student(n - 1) ** 2;
+  const t2 = student(n - 1, z) ** 2;
   // r² A - 2 r B + C <= 0
   const A = below ** 2 - t2 * covariance(b, b), B = above * below - t2 * covariance(a, b), C = above ** 2 - t2 * covariance(a, a);
   if (n < 3 || A <= 0 || below <= 0) return undefined;
@@ -34,10 +34,11 @@ export function ratioAboveFloor(ours: number[], other: number[], floor: number[]
   return { ratio: above / below, low: (B - half) / A, high: (B + half) / A };
 }
 
-/** Student's t, 97.5%: Cornish and Fisher's expansion, within 0.5% from five degrees of freedom on. */
-function student(freedom: number): number {
-  const z = 1.959964;
-  return z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2);
-}
+/** Quantiles of the normal distribution for two-sided intervals. */
+export const Z95 = 1.959964, Z99 = 2.575829;
+
+/** Student's t for the normal `z`: Cornish and Fisher's expansion, within 1% from five degrees of freedom on. */
+const student = (freedom: number, z: number) =>
+  z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2);
 
 export const written = (r: Ratio | undefined) => (r ? `${r.ratio.toFixed(2)} (${r.low.toFixed(2)}–${r.high.toFixed(2)})` : "not resolvable");

@@ -2,23 +2,17 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { parse } from "smol-toml";
 import { Stack } from "../../harness/stack.ts";
-import { circumstances, ENOUGH, latency, measure, publish, type Route, type Running, sizeAndStart, table } from "../measure.ts";
+import { circumstances, latency, measure, optionsOf, publish, type Route, type Running, sizeAndStart, table } from "../measure.ts";
 import { interval, mean, median, written } from "../statistics.ts";
 
-const { values: options } = parseArgs({ options: {
-  rounds: { type: "string", default: String(ENOUGH) }, // restarts of everything; fewer than ten are only printed
-  seconds: { type: "string", default: "0.5" }, // of one slice; four a round for each candidate and route
-  also: { type: "string", multiple: true, default: [] }, // other builds of `ours`, to weigh a change: only these, ours and Hono run, and are printed
-} });
-const rounds = Number(options.rounds), slice = Number(options.seconds) * 1000;
+const { rounds, slice, also, command } = optionsOf("entry");
 
 interface Candidate { name: string; folder: string; main?: string }
 const HONO = { name: "Hono", folder: "hono" }, OURS = { name: "edge-http", folder: "ours" };
-const candidates: Candidate[] = options.also.length
-  ? [HONO, OURS, ...options.also.map((build) => ({ name: basename(build), folder: "ours", main: resolve(build, "index.js") }))]
+const candidates: Candidate[] = also.length
+  ? [HONO, OURS, ...also.map((build) => ({ name: basename(build), folder: "ours", main: resolve(build, "index.js") }))]
   : [HONO, OURS, { name: "edge-http, built to abort", folder: "ours", main: join(import.meta.dirname, "ours/build-abort/index.js") },
     { name: "axum on worker", folder: "axum-on-worker", main: join(import.meta.dirname, "axum-on-worker/build-abort/index.js") }];
 const configOf = (folder: string) => join(import.meta.dirname, folder, "wrangler.toml");
@@ -89,5 +83,5 @@ What is deployed, gzip -9, and the time from spawning workerd to the first answe
 
 ${table(["", "size", "start-up"], sizes)}
 
-${circumstances(`./scripts/bench entry --rounds ${rounds} --seconds ${options.seconds}`)}`;
-publish(report, { section: "entry", title: "The entry", rounds: options.also.length ? 0 : rounds });
+${circumstances(command())}`;
+publish(report, { section: "entry", title: "The entry", rounds: also.length ? 0 : rounds });
