@@ -6,7 +6,7 @@ import { build } from "../harness/build.ts";
 import { readPattern } from "../harness/pattern.ts";
 import { circumstances, latency, measure, optionsOf, publish, sizeAndStart, table } from "./measure.ts";
 import { CANDIDATES, compare, measurable, measuredOf, start } from "./pattern.ts";
-import { mean, median, ratioAboveFloor, written } from "./statistics.ts";
+import { median, ratioAboveFloor, written } from "./statistics.ts";
 
 const { rounds, slice, command, positionals } = optionsOf("bench");
 const slugs = positionals.length ? positionals : measurable();
@@ -29,7 +29,7 @@ for (const slug of slugs) {
   publish(`CPU time of workerd a request (median), and (Rust − floor) / (twin − floor) with its 95% interval (Fieller's, over ${rounds} rounds):
 
 ${table(["", ...names, "ratio above the floor"], routes.map(({ name }, r) => {
-    const [rust, twin, floor] = cpu.map((of) => of[r].map(mean));
+    const [rust, twin, floor] = cpu.map((of) => of[r].map(median));
     return [name, ...cpu.map((of) => `${median(of[r].flat()).toFixed(0)} µs`), written(ratioAboveFloor(rust, twin, floor))];
   }))}
 

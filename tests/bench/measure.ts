@@ -72,7 +72,8 @@ export interface Figures {
   took: number[][][];
 }
 
-const SLICES = 4;
+/** Short ones, so that what else the machine does meets all candidates alike. */
+const SLICES = 10;
 /** Milliseconds. V8 optimises wasm in the background later than JavaScript, and that counts as the process's time as well: 130 µs
  *  a request in the first second of a pattern, 10 from the third on. */
 const WARM = 2000;
@@ -156,14 +157,14 @@ const HELP = `./scripts/bench [SLUG...]   patterns beside their TypeScript twins
 
   --rounds N    restarts of everything, one after the other; default ${ENOUGH}. With that many or more the figures are written to
                 docs/BENCHMARKS.md, each between its markers; with fewer they are only printed.
-  --seconds S   of one slice; ${SLICES} a round for each candidate and route; default 0.5
+  --seconds S   of one slice; ${SLICES} a round for each candidate and route; default 0.2
   --also BUILD  (entry) other builds of tests/bench/entry/ours, to weigh a change: only these, ours and Hono run; only printed
 
 A round of a pattern takes about 40 s. Let nothing else run meanwhile.`;
 
 export function optionsOf(name: string) {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: {
-    rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.5" },
+    rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.2" },
     also: { type: "string", multiple: true, default: [] }, help: { type: "boolean", short: "h" },
   } });
   if (values.help) { console.log(HELP); process.exit(); }
