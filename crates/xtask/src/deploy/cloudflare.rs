@@ -1,0 +1,150 @@
+//! Cloudflare's API, as far as wrangler does not answer in a form that a program reads: its lists of Workers, queues and
+//! buckets are text for people, and each of its commands costs a second of CPU. What needs a `wrangler.toml` is left to it.
+//!
+//! Node.js makes the requests, since wrangler brings it anyway: a TLS stack in Rust would be most of xtask's build.
+
+use std::env;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Reads a request from stdin (so that no token is among the arguments, which every user of the machine may list) and writes
+/// what came of it.
+const FETCH: &str = "
+    let text = '';
+    for await (const part of process.stdin) text += part;
+    const { url, seconds, ...init } = JSON.parse(text);
+    let answer;
+    try {
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(seconds * 1000), ...init });
+        answer = { status: response.status, body: await response.text() };
+    } catch (e) {
+        answer = { error: [e.message, e.cause?.message ?? e.cause?.code].filter(Boolean).join(': ') };
+    }
+    process.stdout.write(JSON.stringify(answer));";
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Response { status: u16, body: String },
+    Failed { error: String },
+}
+
+fn fetch(request: &Value) -> Result<(u16, String)> {
+    let mut node = Command::new("node")
+        .args(["--no-warnings", "--input-type=module", "--eval", FETCH])
+        .env("NODE_USE_ENV_PROXY", "1") // as wrangler does
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start node")?;
+    if let Some(mut stdin) = node.stdin.take() {
+        stdin.write_all(request.to_string().as_bytes())?;
+    }
+    match serde_json::from_slice(&node.wait_with_output()?.stdout).context("node gave no answer")? {
+        Answer::Response { status, body } => Ok((status, body)),
+        Answer::Failed { error } => bail!(error),
+    }
+}
+
+/// The status that an address answers with.
+pub fn status(url: &str) -> Result<u16> {
+    Ok(fetch(&json!({ "url": url, "seconds": 10 }))?.0)
+}
+
+/// One account.
+pub struct Cloudflare {
+    pub account: String,
+    base: String,
+    token: String,
+}
+
+impl Cloudflare {
+    /// None without a token in the environment and without `wrangler login`.
+    pub fn log_in(account: String, root: &Path) -> Result<Option<Self>> {
+        let base = env::var("CLOUDFLARE_API_BASE_URL").unwrap_or("https://api.cloudflare.com/client/v4".to_owned());
+        let token = match env::var("CLOUDFLARE_API_TOKEN") {
+            Ok(token) if !token.is_empty() => token,
+            _ => {
+                let asked = Command::new("wrangler")
+                    .args(["auth", "token", "--json"])
+                    .current_dir(root)
+                    .stdin(Stdio::null())
+                    .output()
+                    .context("cannot start wrangler")?;
+                match serde_json::from_slice::<Value>(&asked.stdout) {
+                    Ok(Value::Object(said)) => match said.get("token").and_then(Value::as_str) {
+                        Some(token) => token.to_owned(),
+                        None => return Ok(None),
+                    },
+                    _ => return Ok(None),
+                }
+            }
+        };
+        Ok(Some(Self { account, base, token }))
+    }
+
+    /// The answer to a call; None where there is no such thing. `path` is the account's own.
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
+        let what = || format!("{method} {path}");
+        let mut request = json!({
+            "url": format!("{}/accounts/{}{path}", self.base, self.account),
+            "method": method,
+            "seconds": 60,
+            "headers": { "authorization": format!("Bearer {}", self.token), "content-type": "application/json" },
+        });
+        if let (Some(body), Some(request)) = (body, request.as_object_mut()) {
+            request.insert("body".to_owned(), body.to_string().into());
+        }
+        let (status, text) = fetch(&request).with_context(what)?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        match status {
+            200..300 => Ok(Some(answer)),
+            404 => Ok(None),
+            _ => {
+                let errors: Vec<_> =
+                    answer.get("errors").and_then(Value::as_array).into_iter().flatten().map(problem).collect();
+                bail!("{}: {status} {}", what(), errors.join("; "))
+            }
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Result<Option<Value>> {
+        Ok(self.call("GET", path, None)?.and_then(|mut answer| answer.get_mut("result").map(Value::take)))
+    }
+
+    /// Everything in a list that comes in pages.
+    pub fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let mut all = Vec::new();
+        for page in 1.. {
+            let Some(mut answer) = self.call("GET", &format!("{path}?page={page}&per_page=100"), None)? else { break };
+            let Some(Value::Array(some)) = answer.get_mut("result").map(Value::take) else { break };
+            let empty = some.is_empty();
+            all.extend(some);
+            let total = answer.pointer("/result_info/total_count").and_then(Value::as_u64).unwrap_or_default();
+            if empty || all.len() as u64 >= total {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// None where the address is unknown.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Option<Value>> {
+        Ok(self.call("POST", path, Some(body))?.and_then(|mut answer| answer.get_mut("result").map(Value::take)))
+    }
+
+    /// What is not there counts as deleted.
+    pub fn delete(&self, path: &str) -> Result<()> {
+        self.call("DELETE", path, None).map(drop)
+    }
+}
+
+fn problem(error: &Value) -> String {
+    let part = |name: &str| error.get(name).cloned().unwrap_or_default();
+    format!("{} [code: {}]", part("message").as_str().unwrap_or_default(), part("code"))
+}

@@ -1,0 +1,212 @@
+//! What is left to do, in its order.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::cloudflare::{self, Cloudflare};
+use super::environment::Environment;
+use super::plan::{Found, Plan, Planned};
+use super::target::{Kind, Resource};
+use crate::project::Project;
+
+/// The numbers are places in the plan.
+enum Step {
+    Create(usize),
+    Migrate(usize),
+    Deploy(usize),
+    Ask(usize, String),
+}
+
+pub fn deploy(
+    project: &Project,
+    environment: &Environment,
+    cloudflare: &Cloudflare,
+    mut plan: Plan,
+    gradual: Option<u8>,
+    wait: Duration,
+) -> Result<()> {
+    let root = &project.root;
+    environment.set(None, "account_id", Some(&cloudflare.account))?;
+    let mut steps = Vec::new();
+    for (index, (resource, found)) in plan.resources.iter().enumerate() {
+        match found {
+            Found::There(id) => remember(environment, resource, Some(id))?,
+            _ => steps.push((Step::Create(index), format!("create {} {}", resource.kind.name(), resource.name))),
+        }
+    }
+    for (index, migrations) in plan.migrations.iter().enumerate().filter(|(_, migrations)| !migrations.files.is_empty())
+    {
+        steps.push((Step::Migrate(index), format!("migrate {}", migrations.database)));
+    }
+    // Otherwise every Worker, also an unchanged one: perhaps it was the last call of its deployment that failed.
+    for (index, planned) in plan.workers.iter().enumerate().filter(|(_, planned)| gradual.is_none() || !planned.whole())
+    {
+        steps.push((Step::Deploy(index), format!("deploy {}", planned.target.name)));
+    }
+    for (index, planned) in plan.workers.iter().enumerate().filter(|(_, planned)| planned.target.worker.public) {
+        for address in plan.addresses(planned) {
+            steps.push((Step::Ask(index, address.clone()), format!("ask {address}")));
+        }
+    }
+
+    let (steps, names): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+    for (at, step) in steps.iter().enumerate() {
+        let name = names.get(at).map(String::as_str).unwrap_or_default();
+        println!("{name} ...");
+        let taken = take(step, root, environment, cloudflare, &mut plan, gradual, wait);
+        taken.with_context(|| unfinished(&names, at))?;
+    }
+    println!("{}", Done(&plan, environment));
+    Ok(())
+}
+
+/// What a person or a log wants to read last.
+pub fn unfinished(steps: &[String], at: usize) -> String {
+    let list = |steps: &[String]| if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
+    let (done, left) = steps.split_at_checked(at).unwrap_or_default();
+    format!(
+        "done: {}. Not done: {}. The same command, run again, goes on from here. What happened",
+        list(done),
+        list(left)
+    )
+}
+
+struct Done<'a>(&'a Plan<'a>, &'a Environment);
+
+impl fmt::Display for Done<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(plan, environment) = self;
+        let names: Vec<_> = plan.workers.iter().map(|planned| planned.target.name.as_str()).collect();
+        write!(
+            f,
+            "deployed {} to {}; ids are in {}, which belongs into the repository",
+            names.join(", "),
+            environment.name,
+            environment.path.display()
+        )
+    }
+}
+
+fn take(
+    step: &Step,
+    root: &Path,
+    environment: &Environment,
+    cloudflare: &Cloudflare,
+    plan: &mut Plan,
+    gradual: Option<u8>,
+    wait: Duration,
+) -> Result<()> {
+    match step {
+        Step::Create(index) => {
+            let (resource, found) = plan.resources.get_mut(*index).context("no such resource")?;
+            let id = create(cloudflare, resource)?;
+            remember(environment, resource, Some(&id))?;
+            *found = Found::There(id);
+        }
+        Step::Migrate(index) => {
+            let migrations = plan.migrations.get(*index).context("no such migrations")?;
+            let (worker, binding) = (migrations.worker, migrations.binding.clone());
+            let file = plan.fill(worker, root)?.target.write(root, environment)?;
+            wrangler(root, cloudflare, &["d1", "migrations", "apply", &binding, "--remote", "--config", &file])?;
+        }
+        Step::Deploy(index) => {
+            let planned = plan.fill(*index, root)?;
+            let file = planned.target.write(root, environment)?;
+            upload(root, cloudflare, planned, &file, gradual)?;
+        }
+        Step::Ask(index, address) => {
+            let planned = plan.workers.get(*index).context("no such Worker")?;
+            let status = ask(address, wait)
+                .with_context(|| format!("{} is deployed, but {address} gives no answer", planned.target.name))?;
+            println!("  {status}");
+        }
+    }
+    Ok(())
+}
+
+fn create(cloudflare: &Cloudflare, resource: &Resource) -> Result<String> {
+    let Resource { kind, name } = resource;
+    let (path, body, id) = match kind {
+        Kind::Kv => ("/storage/kv/namespaces", json!({ "title": name }), "id"),
+        Kind::D1 => ("/d1/database", json!({ "name": name }), "uuid"),
+        Kind::R2 => ("/r2/buckets", json!({ "name": name }), "name"),
+        Kind::Queue => ("/queues", json!({ "queue_name": name }), "queue_id"),
+    };
+    let made = cloudflare.post(path, &body)?.unwrap_or_default();
+    Ok(made[id].as_str().with_context(|| format!("POST {path}: the answer has no {id}"))?.to_owned())
+}
+
+/// Buckets and queues are bound by their names: they need no id in the file.
+pub fn remember(environment: &Environment, resource: &Resource, id: Option<&str>) -> Result<()> {
+    match resource.kind {
+        Kind::Kv => environment.set(Some("kv_namespaces"), &resource.name, id),
+        Kind::D1 => environment.set(Some("d1_databases"), &resource.name, id),
+        Kind::R2 | Kind::Queue => Ok(()),
+    }
+}
+
+fn upload(root: &Path, cloudflare: &Cloudflare, planned: &Planned, file: &str, gradual: Option<u8>) -> Result<()> {
+    let message = planned.upload.wasm.as_ref().map_or("no wasm".to_owned(), |wasm| format!("wasm sha256 {wasm}"));
+    let labels = ["--tag", &planned.upload.tag, "--message", &message, "--config", file];
+    let Some((percent, before)) = gradual.zip(planned.before()) else {
+        return wrangler(root, cloudflare, &[&["deploy"], labels.as_slice()].concat()).map(drop);
+    };
+    let new = match planned.part() {
+        Some(version) => version.id.clone(),
+        None => {
+            let said = wrangler(root, cloudflare, &[&["versions", "upload"], labels.as_slice()].concat())?;
+            said.context("wrangler named no version")?
+        }
+    };
+    let shares = [format!("{new}@{percent}"), format!("{}@{}", before.id, 100 - percent)];
+    let [ours, rest] = &shares;
+    wrangler(root, cloudflare, &["versions", "deploy", ours, rest, "--yes", "--message", &message, "--config", file])
+        .map(drop)
+}
+
+/// Tells the version that was uploaded.
+fn wrangler(root: &Path, cloudflare: &Cloudflare, arguments: &[&str]) -> Result<Option<String>> {
+    let edge = root.join(".edge/deploy");
+    let report = edge.join(format!("wrangler-{}.jsonl", std::process::id()));
+    let mut command = Command::new("wrangler");
+    command.args(arguments).current_dir(root).stdin(Stdio::null());
+    command.env("CLOUDFLARE_ACCOUNT_ID", &cloudflare.account).env("WRANGLER_SEND_METRICS", "false");
+    command.env("WRANGLER_OUTPUT_FILE_PATH", &report);
+    if env::var_os("NODE_COMPILE_CACHE").is_none() {
+        command.env("NODE_COMPILE_CACHE", edge.join("node")); // a third less CPU in each start of wrangler
+    }
+    let ended = command.output().context("cannot start wrangler")?;
+    let said = fs::read_to_string(&report).unwrap_or_default();
+    let _ = fs::remove_file(&report);
+    if !ended.status.success() {
+        eprint!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        bail!("`wrangler {}` failed, see above", arguments.join(" "));
+    }
+    let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let version = events
+        .filter(|event| event["type"] == "version-upload")
+        .find_map(|event| event["version_id"].as_str().map(str::to_owned));
+    Ok(version)
+}
+
+/// Any answer below 500 is the Worker's own: it may well refuse strangers.
+fn ask(address: &str, wait: Duration) -> Result<u16> {
+    let end = Instant::now() + wait;
+    loop {
+        let answer = cloudflare::status(address);
+        match answer {
+            Ok(status) if status < 500 => return Ok(status),
+            Ok(status) if Instant::now() >= end => bail!("{status}, after {} s", wait.as_secs()),
+            Err(why) if Instant::now() >= end => return Err(why),
+            _ => sleep(Duration::from_secs(2)),
+        }
+    }
+}

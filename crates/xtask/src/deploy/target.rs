@@ -1,0 +1,311 @@
+//! A Worker as it is to be in an environment: its effective `wrangler.toml`, and what is uploaded.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use super::environment::{Environment, PRODUCTION};
+use crate::project::{Pattern, Project, Worker, read_toml};
+
+pub struct Target<'a> {
+    pub worker: &'a Worker,
+    /// In this environment, as all names and ids here.
+    pub name: String,
+    /// For wrangler. Ids are missing until [`Target::fill`].
+    pub config: Table,
+    /// The Workers that it binds to.
+    needs: Vec<String>,
+    /// What its bindings lead to, in the order in which it is created.
+    pub resources: Vec<Resource>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Resource {
+    pub kind: Kind,
+    pub name: String,
+}
+
+/// What a binding leads to, and has to be there before the Worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    Kv,
+    D1,
+    R2,
+    Queue,
+}
+
+/// The Workers of these patterns, a Worker after those that it binds to.
+pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &Environment) -> Result<Vec<Target<'a>>> {
+    let mut waiting = Vec::new();
+    for worker in patterns.iter().flat_map(|pattern| &pattern.workers) {
+        waiting.push(Target::read(&project.root, worker, environment)?);
+    }
+    let mut ordered: Vec<Target> = Vec::new();
+    while !waiting.is_empty() {
+        let names: Vec<_> = waiting.iter().map(|target| target.name.clone()).collect();
+        let waits =
+            |target: &Target| target.needs.iter().find(|need| **need != target.name && names.contains(need)).cloned();
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|target| waits(target).is_none());
+        if ready.is_empty() {
+            let circle: Vec<_> =
+                rest.iter().filter_map(|target| Some(format!("{} binds to {}", target.name, waits(target)?))).collect();
+            bail!(
+                "{}: none of them can be the first, since Cloudflare refuses a binding to a Worker that is not there. \
+                 Deploy one without its binding by hand once, or cut the circle with a queue",
+                circle.join(", ")
+            );
+        }
+        ordered.extend(ready);
+        waiting = rest;
+    }
+    Ok(ordered)
+}
+
+impl<'a> Target<'a> {
+    fn read(root: &Path, worker: &'a Worker, environment: &Environment) -> Result<Self> {
+        let production = environment.name == PRODUCTION;
+        let written = &worker.config;
+        let name = environment.named(&written.name);
+        let mut config: Table = read_toml(&root.join(&worker.folder).join("wrangler.toml"))?;
+        config.insert("name".to_owned(), name.clone().into());
+
+        // One address cannot lead to two environments, so those in the wrangler.toml are production's.
+        if !production {
+            config.remove("route");
+            config.remove("routes");
+        }
+        if let Some(own) = environment.file.workers.get(&written.name) {
+            if let Some(routes) = &own.routes {
+                if !worker.public {
+                    bail!("{}: {} is internal, it gets no route", environment.path.display(), written.name);
+                }
+                config.remove("route");
+                config.insert("routes".to_owned(), routes.clone().into());
+            }
+            if !own.vars.is_empty() {
+                let vars = config.entry("vars").or_insert(Value::Table(Table::new()));
+                vars.as_table_mut().context("[vars] is no table")?.extend(own.vars.clone());
+            }
+        }
+
+        let rename = |entry: &mut Table, key: &str| {
+            if let Some(Value::String(name)) = entry.get_mut(key) {
+                *name = environment.named(name);
+            }
+        };
+        each(&mut config, &["services"], |service| rename(service, "service"));
+        each(&mut config, &["durable_objects", "bindings"], |object| rename(object, "script_name"));
+        each(&mut config, &["d1_databases"], |database| rename(database, "database_name"));
+        each(&mut config, &["r2_buckets"], |bucket| rename(bucket, "bucket_name"));
+        each(&mut config, &["queues", "producers"], |producer| rename(producer, "queue"));
+        each(&mut config, &["queues", "consumers"], |consumer| {
+            rename(consumer, "queue");
+            rename(consumer, "dead_letter_queue");
+        });
+        // An id that is no placeholder is data which somebody named by hand, and for production only.
+        let ours = |id: &str| !production || id.bytes().all(|b| matches!(b, b'0' | b'-'));
+        for (table, key) in [("kv_namespaces", "id"), ("d1_databases", "database_id")] {
+            each(&mut config, &[table], |binding| {
+                if binding.get(key).and_then(Value::as_str).is_some_and(ours) {
+                    binding.remove(key);
+                }
+            });
+        }
+
+        let mut resources = Vec::new();
+        let mut add = |kind, name: String| {
+            let resource = Resource { kind, name };
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        };
+        for kv in written.kv_namespaces.iter().filter(|kv| ours(&kv.id)) {
+            add(Kind::Kv, title(&name, &kv.binding));
+        }
+        for database in written.d1_databases.iter().filter(|database| ours(&database.database_id)) {
+            add(Kind::D1, environment.named(&database.database_name));
+        }
+        for bucket in &written.r2_buckets {
+            add(Kind::R2, environment.named(&bucket.bucket_name));
+        }
+        for consumer in &written.queues.consumers {
+            for queue in consumer.dead_letter_queue.iter().chain([&consumer.queue]) {
+                add(Kind::Queue, environment.named(queue));
+            }
+        }
+        for producer in &written.queues.producers {
+            add(Kind::Queue, environment.named(&producer.queue));
+        }
+
+        let objects = written.durable_objects.bindings.iter().filter_map(|object| object.script_name.as_ref());
+        let needs = written.services.iter().map(|service| &service.service).chain(objects);
+        let needs = needs.map(|worker| environment.named(worker)).collect();
+        Ok(Self { worker, name, config, needs, resources })
+    }
+
+    /// Puts in the ids of what is there by now.
+    pub fn fill(&mut self, id: impl Fn(Kind, &str) -> Option<String>) {
+        let put = |entry: &mut Table, key: &str, kind, name: &str| {
+            if let (false, Some(id)) = (entry.contains_key(key), id(kind, name)) {
+                entry.insert(key.to_owned(), id.into());
+            }
+        };
+        each(&mut self.config, &["kv_namespaces"], |kv| {
+            let title = title(&self.name, text(kv, "binding"));
+            put(kv, "id", Kind::Kv, &title);
+        });
+        each(&mut self.config, &["d1_databases"], |database| {
+            let name = text(database, "database_name").to_owned();
+            put(database, "database_id", Kind::D1, &name);
+        });
+    }
+
+    /// Where people and programs reach it; `subdomain` is the account's under workers.dev.
+    pub fn addresses(&self, subdomain: &str) -> Vec<String> {
+        let routes = self.routes();
+        let mut all: Vec<_> = routes
+            .iter()
+            .map(|route| route.trim_end_matches('*'))
+            .map(|route| format!("https://{route}{}", if route.contains('/') { "" } else { "/" }))
+            .collect();
+        if self.workers_dev() {
+            all.push(format!("https://{}.{subdomain}.workers.dev/", self.name));
+        }
+        all
+    }
+
+    /// Wrangler's default: unless there is a route.
+    pub fn workers_dev(&self) -> bool {
+        self.config.get("workers_dev").and_then(Value::as_bool).unwrap_or(self.routes().is_empty())
+    }
+
+    fn routes(&self) -> Vec<&str> {
+        let many = self.config.get("routes").and_then(Value::as_array).into_iter().flatten();
+        many.chain(self.config.get("route"))
+            .filter_map(|route| route.get("pattern").unwrap_or(route).as_str())
+            .collect()
+    }
+
+    /// The names that become this Worker's whole, whoever had them before.
+    pub fn custom_domains(&self) -> Vec<&str> {
+        let routes = self.config.get("routes").and_then(Value::as_array).into_iter().flatten();
+        let whole = routes.filter(|route| route.get("custom_domain").and_then(Value::as_bool) == Some(true));
+        whole.filter_map(|route| route.get("pattern").and_then(Value::as_str)).collect()
+    }
+
+    /// For wrangler, which takes paths from the file's own folder; nothing is built again, so that what was measured is uploaded.
+    pub fn write(&self, root: &Path, environment: &Environment) -> Result<String> {
+        let folder = root.join(".edge/deploy").join(&environment.name).join(&self.worker.config.name);
+        let from = root.join(&self.worker.folder);
+        let mut config = self.config.clone();
+        config.remove("build");
+        config.insert("main".to_owned(), from.join(&self.worker.config.main).display().to_string().into());
+        each(&mut config, &["d1_databases"], |database| {
+            let migrations = from.join(database.get("migrations_dir").and_then(Value::as_str).unwrap_or("migrations"));
+            database.insert("migrations_dir".to_owned(), migrations.display().to_string().into());
+        });
+        fs::create_dir_all(&folder)?;
+        let file = folder.join("wrangler.toml");
+        fs::write(&file, toml::to_string(&config)?).with_context(|| file.display().to_string())?;
+        Ok(file.display().to_string())
+    }
+
+    /// The migrations of a database, if this Worker has them: binding and file names in their order.
+    pub fn migrations(&self, root: &Path, database: &str) -> Result<Option<(String, Vec<String>)>> {
+        for (written, now) in self.worker.config.d1_databases.iter().zip(tables(&self.config, "d1_databases")) {
+            let folder = root.join(&self.worker.folder).join(written.migrations_dir.as_deref().unwrap_or("migrations"));
+            if text(now, "database_name") != database || !folder.exists() {
+                continue;
+            }
+            let mut files = Vec::new();
+            for entry in fs::read_dir(&folder)? {
+                files.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            files.retain(|file| file.ends_with(".sql"));
+            files.sort();
+            return Ok(Some((written.binding.clone(), files)));
+        }
+        Ok(None)
+    }
+}
+
+fn title(worker: &str, binding: &str) -> String {
+    format!("{worker}-{binding}")
+}
+
+fn text<'t>(table: &'t Table, key: &str) -> &'t str {
+    table.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn tables<'t>(config: &'t Table, key: &str) -> impl Iterator<Item = &'t Table> {
+    config.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+}
+
+/// Does it to every table of an array in the configuration.
+fn each(config: &mut Table, path: &[&str], mut change: impl FnMut(&mut Table)) {
+    let (last, before) = match path {
+        [first, last] => (last, config.get_mut(*first).and_then(Value::as_table_mut)),
+        [only] => (only, Some(config)),
+        _ => return,
+    };
+    let array = before.and_then(|table| table.get_mut(*last)).and_then(Value::as_array_mut);
+    array.into_iter().flatten().filter_map(Value::as_table_mut).for_each(&mut change);
+}
+
+/// What is uploaded.
+pub struct Upload {
+    /// Bytes, as wrangler counts them.
+    pub gzip: u64,
+    /// SHA-256 of the wasm; None where there is none.
+    pub wasm: Option<String>,
+    /// Of the code and the configuration: the tag of the version that is deployed, by which an unchanged Worker is known.
+    pub tag: String,
+}
+
+impl Upload {
+    pub fn read(root: &Path, target: &Target) -> Result<Self> {
+        let config = &target.worker.config;
+        if !config.no_bundle {
+            bail!(
+                "{}: no_bundle = true is missing, so wrangler would upload another code than was tested",
+                config.name
+            );
+        }
+        let main = target.worker.folder.join(&config.main);
+        let folder = root.join(main.parent().context("`main` is in no folder")?);
+        let mut files = Vec::new();
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("{} is not built", target.worker.folder.display()))?
+        {
+            files.push(entry?.path());
+        }
+        files.sort();
+        let (mut all, mut wasm, mut gzip) = (Sha256::new(), None, GzEncoder::new(Vec::new(), Compression::default()));
+        for file in &files {
+            let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+            if file.extension().is_some_and(|extension| extension == "wasm") {
+                wasm = Some(hex(&Sha256::digest(&bytes)));
+            }
+            all.update(Sha256::digest(&bytes));
+            gzip.write_all(&bytes)?;
+        }
+        all.update(toml::to_string(&target.config)?);
+        let mut tag = hex(&all.finalize());
+        tag.truncate(16); // Cloudflare takes 25 at most
+        Ok(Self { gzip: gzip.finish()?.len() as u64, wasm, tag })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
