@@ -32,12 +32,13 @@ const newFrom = (from: string, ...args: string[]) =>
   spawnSync(join(target, "debug/xtask"), ["new", "--root", from, ...args], { cwd: made, encoding: "utf8" });
 
 const COPIES = [
-  { slug: "tiny-api", name: "order-desk", args: [], standIns: ["faults", "workers.d.ts"], crates: ["edge-http", "xtask"] },
+  { slug: "tiny-api", name: "order-desk", args: [], standIns: ["faults", "workers.d.ts"], crates: ["edge-http", "xtask"],
+    npm: ["node", "wrangler"] },
   { slug: "machine-gateway", name: "door-for-machines-that-order", args: ["--name", "door-for-machines-that-order"],
-    standIns: ["access", "faults", "workers.d.ts"], crates: ["access-jwt", "edge-http", "xtask"] },
+    standIns: ["access", "faults", "workers.d.ts"], crates: ["access-jwt", "edge-http", "xtask"], npm: ["jose", "node", "wrangler"] },
 ];
 
-for (const { slug, name, args, standIns, crates } of COPIES) describe(`a project made from ${slug}`, () => {
+for (const { slug, name, args, standIns, crates, npm } of COPIES) describe(`a project made from ${slug}`, () => {
   const dest = args.length ? `${name}-project` : name, project = join(made, dest);
 
   test("is made by one command, relative to where the caller is", () => {
@@ -52,6 +53,8 @@ for (const { slug, name, args, standIns, crates } of COPIES) describe(`a project
     assert.deepEqual(readdirSync(join(project, "crates")), crates);
     assert.deepEqual(readdirSync(join(project, "wrangler/local")), standIns);
     assert.deepEqual(readdirSync(join(project, "scripts")), ["build", "check", "deploy", "dev", "setup", "test"]);
+    const packages = Object.keys(JSON.parse(read(project, "package.json")).devDependencies);
+    assert.deepEqual(["hono", "jose", "node", "wrangler"].filter((name) => packages.includes(name)), npm);
   });
   test("has its new name everywhere, in every way of writing it", () => {
     const old = new RegExp(`${slug.replaceAll("-", "[-_ ]?")}|edge.patterns`, "i");
