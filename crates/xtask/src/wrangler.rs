@@ -102,6 +102,7 @@ pub struct Secrets {
 /// Another Worker.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "wrangler's own name for it")]
 pub struct Service {
     pub binding: String,
     /// Its `name`.

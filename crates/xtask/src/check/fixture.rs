@@ -63,6 +63,13 @@ impl Tree {
         assert!(one.starts_with(file) && one.contains(words), "{one}");
     }
 
+    /// The rule finds this among other things.
+    #[track_caller]
+    pub fn also_breaks(&self, rule: Rule, file: &str, words: &str) {
+        let findings = self.findings(rule);
+        assert!(findings.iter().any(|one| one.starts_with(file) && one.contains(words)), "{findings:#?}");
+    }
+
     #[track_caller]
     pub fn keeps(&self, rule: Rule) {
         assert_eq!(self.findings(rule), Vec::<String>::new());

@@ -517,10 +517,9 @@ mod tests {
 
     #[test]
     fn a_service_binding_leads_to_a_worker_that_exists() {
-        found(
-            API,
-            "service = \"shop-stock\"",
-            "service = \"note\"",
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "service = \"shop-stock\"", "service = \"note\"").also_breaks(
+            check,
             API,
             "STOCK leads to note, which no Worker of this pattern",
         );
@@ -528,12 +527,22 @@ mod tests {
 
     #[test]
     fn a_service_binding_leads_to_an_entrypoint_that_is_exported() {
-        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Stocks\"", API, "exports none of that name");
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "entrypoint = \"Stock\"", "entrypoint = \"Stocks\"").also_breaks(
+            check,
+            API,
+            "exports none of that name",
+        );
     }
 
     #[test]
     fn an_object_is_no_entrypoint() {
-        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Shelf\"", API, "exports none of that name");
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "entrypoint = \"Stock\"", "entrypoint = \"Shelf\"").also_breaks(
+            check,
+            API,
+            "exports none of that name",
+        );
     }
 
     #[test]
