@@ -156,7 +156,12 @@ mod tests {
 
     #[test]
     fn the_diagram_shows_every_worker_binding_queue_schedule_and_door() {
-        let tree = Tree::good().edit(API, "[secrets]", "[[ratelimits]]\nname = \"LIMIT\"\n\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"shop-files\"\n\n[secrets]");
+        let tree = Tree::good().edit(
+            API,
+            "[secrets]",
+            "[[ratelimits]]\nname = \
+            \"LIMIT\"\n\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"shop-files\"\n\n[secrets]",
+        );
         let diagram = super::diagram::mermaid(tree.project().pattern("shop").unwrap());
         assert_eq!(diagram, SHOP);
     }
