@@ -322,6 +322,10 @@ export class Cloudflare {
     ["/workers/scripts/([^/]+)/references", {
       GET: (_: any, name: string) => ({ result: { services: { incoming: this.#bound(name).map((service) => ({ service, environment: "production" })) } } }),
     }],
+    ["/workers/durable_objects/namespaces", {
+      GET: (_: any, query: URLSearchParams) =>
+        page([...this.workers.values()].flatMap(({ name, classes }) => [...classes].map((c) => ({ id: `${name}_${c}`, name: `${name}_${c}`, script: name, class: c }))), query),
+    }],
     ["/workers/tails/by-consumer/([^/]+)", { GET: () => ({ result: [] }) }],
     ["/containers/dash/applications", { GET: () => ({ result: [] }) }],
     ["/workers/scripts/([^/]+)/domains/changeset", {

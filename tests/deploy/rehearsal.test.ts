@@ -208,6 +208,33 @@ test("Workers that bind to each other in a circle are refused, with the reason",
   }
 });
 
+test("an id in a wrangler.toml is refused, with the place where it belongs, and so is a name that no address can have", async () => {
+  const checkout = new Checkout(FIXTURE);
+  try {
+    const file = "patterns/shop/api/wrangler.toml", id = "0123456789abcdef0123456789abcdef";
+    checkout.write(file, checkout.file(file)!.replace("0".repeat(32), id));
+    const { status, out } = await deploy(checkout, ["shop", "--dry-run"], { HOME: checkout.root });
+    assert.equal(status, 1);
+    assert.match(out, /shop: write the id of PLANS into \[kv_namespaces\] of environments\/production\.toml/);
+    const named = await deploy(checkout, ["shop", "--dry-run", "--env", "../secret"], { HOME: checkout.root });
+    assert.equal(named.status, 1);
+    assert.match(named.out, /no name for an environment/);
+  } finally {
+    checkout.remove();
+  }
+});
+
+test("a database that has another name is taken by the id in the environment's file", () => within("tiny-api", async (world) => {
+  const { cloudflare, checkout } = world;
+  const made = await run("wrangler", ["d1", "create", "old-name"], checkout.root, cloudflare.env);
+  assert.equal(made.status, 0, made.out);
+  const [id] = cloudflare.d1.keys();
+  checkout.write("environments/production.toml", `[d1_databases]\ntiny-api = "${id}"\n`);
+  await world.succeeds();
+  assert.deepEqual(cloudflare.state.d1.map(({ name, migrations }) => [name, migrations]), [["old-name", ["0001_signups.sql"]]]);
+  assert.equal(cloudflare.deployed("tiny-api")[0].version.metadata.bindings.find(({ type }: any) => type === "d1").id, id);
+}));
+
 test("without the tests' shortcut every Worker is built first, and one that is not is not deployed", async () => {
   const checkout = new Checkout(FIXTURE);
   try {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::cloudflare::Cloudflare;
+use super::cloudflare::{Cloudflare, text};
 use super::environment::Environment;
 use super::target::{Kind, Resource, Target, Upload};
 use crate::project::Project;
@@ -106,13 +106,12 @@ impl<'a> Plan<'a> {
                 if !missing_secrets.is_empty() {
                     let set = cloudflare.get(&format!("/workers/scripts/{}/secrets", target.name))?.unwrap_or_default();
                     let set: Vec<_> =
-                        set.as_array().into_iter().flatten().filter_map(|secret| secret["name"].as_str()).collect();
+                        set.as_array().into_iter().flatten().filter_map(|secret| text(secret, "name")).collect();
                     missing_secrets.retain(|secret| !set.contains(&secret.as_str()));
                 }
                 for domain in target.custom_domains() {
                     let owners = cloudflare.get(&format!("/workers/domains?hostname={domain}"))?.unwrap_or_default();
-                    let owners =
-                        owners.as_array().into_iter().flatten().filter_map(|domain| domain["service"].as_str());
+                    let owners = owners.as_array().into_iter().flatten().filter_map(|domain| text(domain, "service"));
                     taken.extend(
                         owners
                             .filter(|owner| *owner != target.name)
@@ -127,7 +126,7 @@ impl<'a> Plan<'a> {
         if let Some(cloudflare) = cloudflare
             && workers.iter().any(|planned| planned.target.worker.public && planned.target.workers_dev())
         {
-            subdomain = cloudflare.get("/workers/subdomain")?.and_then(|it| Some(it["subdomain"].as_str()?.to_owned()));
+            subdomain = cloudflare.get("/workers/subdomain")?.and_then(|it| Some(text(&it, "subdomain")?.to_owned()));
         }
         let account = match cloudflare {
             Some(cloudflare) => format!("account {}", cloudflare.account),
@@ -291,10 +290,10 @@ pub fn look_up(resources: &mut [(Resource, Found)], environment: &Environment, c
             lists.insert(*kind, cloudflare.list(path)?);
         }
         let all = || lists.get(kind).into_iter().flatten();
-        let is = |entry: &&Value, key: &str, value: &str| entry[key].as_str() == Some(value);
+        let is = |entry: &&Value, key: &str, value: &str| text(entry, key) == Some(value);
         let by_id = known.and_then(|id| all().find(|entry| is(entry, id_key, id)));
         let entry = by_id.or_else(|| all().find(|entry| is(entry, name_key, name)));
-        *found = match entry.and_then(|entry| entry[id_key].as_str()) {
+        *found = match entry.and_then(|entry| text(entry, id_key)) {
             Some(id) => Found::There(id.to_owned()),
             None => Found::Absent,
         };
@@ -307,7 +306,7 @@ fn applied(cloudflare: &Cloudflare, database: &str) -> Result<Vec<String>> {
         let answer =
             cloudflare.post(&format!("/d1/database/{database}/query"), &json!({ "sql": sql }))?.unwrap_or_default();
         let rows = answer.pointer("/0/results").and_then(Value::as_array).cloned().unwrap_or_default();
-        Ok(rows.iter().filter_map(|row| Some(row["name"].as_str()?.to_owned())).collect())
+        Ok(rows.iter().filter_map(|row| Some(text(row, "name")?.to_owned())).collect())
     };
     if query("SELECT name FROM sqlite_master WHERE name = 'd1_migrations'")?.is_empty() {
         return Ok(Vec::new());
@@ -321,12 +320,12 @@ pub fn deployed(cloudflare: &Cloudflare, name: &str) -> Result<State> {
     };
     let mut versions = Vec::new();
     for version in deployments.pointer("/deployments/0/versions").and_then(Value::as_array).into_iter().flatten() {
-        let Some(id) = version["version_id"].as_str() else { continue };
+        let Some(id) = text(version, "version_id") else { continue };
         let details = cloudflare.get(&format!("/workers/scripts/{name}/versions/{id}"))?.unwrap_or_default();
         versions.push(Version {
             id: id.to_owned(),
-            percentage: version["percentage"].as_f64().unwrap_or_default(),
-            tag: details.pointer("/annotations/workers~1tag").and_then(Value::as_str).map(str::to_owned),
+            percentage: version.get("percentage").and_then(Value::as_f64).unwrap_or_default(),
+            tag: details.get("annotations").and_then(|it| text(it, "workers/tag")).map(str::to_owned),
         });
     }
     Ok(State::There(versions))
