@@ -76,6 +76,13 @@ describe("rehearsal", { concurrency: 2 }, () => {
       assert.deepEqual(shop.cloudflare.deployed("shop-worker"), [untouched]);
       await shop.succeeds();
       assert.deepEqual(shares(), [[100, true]]);
+
+      const [{ version }] = shop.cloudflare.deployed("shop"), { annotations } = version.metadata;
+      version.metadata.annotations = {};
+      const { status, out } = await shop.deploy("--gradual", "10");
+      version.metadata.annotations = annotations;
+      assert.equal(status, 1);
+      assert.match(out, /what answers for shop was not deployed from here/);
     });
 
     test("another environment has everything of its own, and none of production's addresses", async () => {
@@ -231,7 +238,7 @@ describe("rehearsal", { concurrency: 2 }, () => {
     }
   });
 
-  test("an id in a wrangler.toml is refused, with the place where it belongs, and so is a name that no address can have", async () => {
+  test("an id in a wrangler.toml is refused, with the place where it belongs, and so are names that nothing has or nothing can have", async () => {
     const checkout = new Checkout(FIXTURE);
     try {
       const file = "patterns/shop/api/wrangler.toml", id = "0123456789abcdef0123456789abcdef";
@@ -239,6 +246,10 @@ describe("rehearsal", { concurrency: 2 }, () => {
       const { status, out } = await deploy(checkout, ["shop", "--dry-run"], { HOME: checkout.root });
       assert.equal(status, 1);
       assert.match(out, /shop: write the id of PLANS into \[kv_namespaces\] of environments\/production\.toml/);
+      checkout.write("environments/staging.toml", "[workers.shpo]\n");
+      const typo = await deploy(checkout, ["shop", "--dry-run", "--env", "staging"], { HOME: checkout.root });
+      assert.equal(typo.status, 1);
+      assert.match(typo.out, /environments\/staging\.toml: no Worker is named shpo/);
       const named = await deploy(checkout, ["shop", "--dry-run", "--env", "../secret"], { HOME: checkout.root });
       assert.equal(named.status, 1);
       assert.match(named.out, /no name for an environment/);

@@ -14,7 +14,6 @@ use crate::project::Project;
 pub struct Plan<'a> {
     head: String,
     pub resources: Vec<(Resource, Found)>,
-    /// Database, binding, files that it has not had, and the Worker (in `workers`) that has them.
     pub migrations: Vec<Migrations>,
     /// In the order in which they are deployed.
     pub workers: Vec<Planned<'a>>,
@@ -27,7 +26,9 @@ pub struct Plan<'a> {
 pub struct Migrations {
     pub database: String,
     pub binding: String,
+    /// The place of the Worker that has them.
     pub worker: usize,
+    /// Those that the database has not had.
     pub files: Vec<String>,
 }
 
@@ -190,7 +191,20 @@ impl<'a> Plan<'a> {
     }
 
     /// Ends here, with nothing changed, what would break half-way.
-    pub fn refuse(&self) -> Result<()> {
+    pub fn refuse(&self, gradual: Option<u8>) -> Result<()> {
+        if gradual.is_some() {
+            // Perhaps it is the empty Worker that `wrangler secret put` made: that must not go on answering.
+            let strange = self.workers.iter().filter(|planned| planned.is_there() && !planned.whole());
+            let strange: Vec<_> =
+                strange.filter(|planned| planned.before().is_none()).map(|it| it.target.name.as_str()).collect();
+            if !strange.is_empty() {
+                bail!(
+                    "what answers for {} was not deployed from here, but by hand or by a change of secrets: \
+                     nothing was changed, deploy once without --gradual",
+                    strange.join(", ")
+                );
+            }
+        }
         if !self.taken.is_empty() {
             // Wrangler would take it over without a word where there is no terminal.
             bail!("{}: remove the domain there first, or name another", self.taken.join("; "));
@@ -217,22 +231,24 @@ impl<'a> Plan<'a> {
 
 impl Planned<'_> {
     fn change(&self, gradual: Option<u8>) -> String {
-        let change = match &self.state {
-            State::Unknown => return "new or changed".to_owned(),
-            State::New => return "new".to_owned(),
-            State::There(_) if self.whole() => "unchanged",
-            State::There(_) => "changed",
-        };
-        match (gradual, self.before()) {
-            (Some(percent), Some(_)) => format!("{change}, {percent} % of the requests"),
-            (Some(_), None) if !self.whole() => format!("{change}, not deployed from here so far: whole"),
-            _ => change.to_owned(),
+        match (&self.state, self.before(), gradual) {
+            (State::Unknown, ..) => "new or changed".to_owned(),
+            (State::New, ..) => "new".to_owned(),
+            (State::There(_), ..) if self.whole() => "unchanged".to_owned(),
+            (State::There(_), Some(_), Some(percent)) => format!("changed, {percent} % of the requests"),
+            (State::There(_), Some(_), None) => "changed".to_owned(),
+            (State::There(_), None, _) => "changed, was not deployed from here".to_owned(),
         }
+    }
+
+    fn is_there(&self) -> bool {
+        matches!(self.state, State::There(_))
     }
 
     /// This very upload answers every request.
     pub fn whole(&self) -> bool {
-        matches!(&self.state, State::There(versions) if versions.iter().all(|version| self.is(version)))
+        matches!(&self.state, State::There(versions)
+            if !versions.is_empty() && versions.iter().all(|version| self.is(version)))
     }
 
     /// This very upload, where it answers some requests.
@@ -241,8 +257,7 @@ impl Planned<'_> {
         versions.iter().find(|version| self.is(version))
     }
 
-    /// The version that goes on answering the rest of the requests. One that was not deployed from here may be the empty Worker
-    /// that `wrangler secret put` made, which must not answer anybody.
+    /// The version from here that goes on answering the rest of the requests.
     pub fn before(&self) -> Option<&Version> {
         let State::There(versions) = &self.state else { return None };
         let others = versions.iter().filter(|version| version.tag.is_some() && !self.is(version));

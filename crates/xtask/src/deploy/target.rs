@@ -43,6 +43,11 @@ pub enum Kind {
 
 /// The Workers of these patterns, a Worker after those that it binds to.
 pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &Environment) -> Result<Vec<Target<'a>>> {
+    for named in environment.file.workers.keys() {
+        if !project.workers().any(|worker| worker.config.name == *named) {
+            bail!("{}: no Worker is named {named}", environment.path.display());
+        }
+    }
     let mut waiting = Vec::new();
     for worker in patterns.iter().flat_map(|pattern| &pattern.workers) {
         waiting.push(Target::read(&project.root, worker, environment)?);
