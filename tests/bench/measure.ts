@@ -1,11 +1,37 @@
-// What every benchmark needs: a load that costs little, and figures that say how far to trust them.
+// What every benchmark needs: a load that costs little, rounds in which candidates take turns, and a place for the figures.
+//
+// Measured is the CPU time of workerd, which is what a user pays for, of a process for each candidate. A busy machine hurts all
+// alike: candidates take turns within a second, in alternating order, and a ratio compares neighbours. Every round restarts
+// all processes, since two processes of the same code differ by some percent for as long as they live.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
+import { cpus, release, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { freePorts } from "../harness/ports.ts";
+import { modulesOf } from "../harness/modules.ts";
+import type { Stack } from "../harness/stack.ts";
+import { median, quantile } from "./statistics.ts";
+
+const REPOSITORY = join(import.meta.dirname, "../..");
+
+export interface Request { method: string; path: string; headers: Record<string, string>; body?: string }
+export interface Route extends Request {
+  name: string;
+  /** Of the answer; absent: 200. */
+  status?: number;
+}
+export interface Running { stack: Stack; port: number }
+export interface Candidate { name: string; start(): Promise<Running> }
 
 /**
  * Sends the same request over and over for `ms`, on eight connections that stay open, one request at a time on each, and tells
  * how long each took, in microseconds. Raw sockets: a client library costs more than the Worker, on the same few cores.
  */
-export async function load(port: number, request: Buffer, ms: number): Promise<number[]> {
+export async function load(port: number, route: Route, ms: number): Promise<number[]> {
+  const request = bytesOf(route), expected = `HTTP/1.1 ${route.status ?? 200} `;
   const took: number[] = [], end = performance.now() + ms;
   await Promise.all(Array.from({ length: 8 }, () => new Promise<void>((done, fail) => {
     const socket = connect(port, "127.0.0.1").setNoDelay();
@@ -17,7 +43,7 @@ export async function load(port: number, request: Buffer, ms: number): Promise<n
         text += chunk.toString("latin1");
         const head = text.indexOf("\r\n\r\n") + 4;
         if (head === 3) return;
-        if (!text.startsWith("HTTP/1.1 200 ")) return void fail(new Error(text));
+        if (!text.startsWith(expected)) return void fail(new Error(`${route.name}: ${text}`));
         const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
         left = length ? Number(length) - text.length + head : Infinity;
       } else if (left < Infinity) left -= chunk.length;
@@ -32,23 +58,129 @@ export async function load(port: number, request: Buffer, ms: number): Promise<n
   return took;
 }
 
-/** An HTTP/1.1 request as bytes. */
-export function request(method: string, path: string, headers: Record<string, string>, body = ""): Buffer {
+function bytesOf({ method, path, headers, body = "" }: Request): Buffer {
   const length = body ? { "content-length": String(Buffer.byteLength(body)) } : {};
   const lines = Object.entries({ host: "127.0.0.1", ...headers, ...length }).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);
 }
 
-/** The value below which this share of them lies. */
-export const quantile = (values: number[], share: number) => values.toSorted((a, b) => a - b)[Math.floor(values.length * share)];
-export const median = (values: number[]) => quantile(values, 0.5);
-export const mean = (values: number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+/** By candidate and route. */
+export interface Figures {
+  /** Microseconds of CPU a request, in each slice of each round. */
+  cpu: number[][][][];
+  /** Microseconds that each request took. */
+  took: number[][][];
+}
 
-/**
- * The geometric mean of ratios, from their logarithms, one for each round, with a 95% interval: the bootstrap's, over rounds.
- * Not over slices: those of one process are alike, and it is how a process happened to lie in memory that differs most.
- */
-export function interval(logs: number[]): { ratio: number; low: number; high: number } {
-  const means = Array.from({ length: 4000 }, () => mean(logs.map(() => logs[Math.floor(Math.random() * logs.length)])));
-  return { ratio: Math.exp(mean(logs)), low: Math.exp(quantile(means, 0.025)), high: Math.exp(quantile(means, 0.975)) };
+/** Short ones, so that what else the machine does meets all candidates alike. */
+const SLICES = 10;
+/** Milliseconds. V8 optimises wasm in the background later than JavaScript, and that counts as the process's time as well: 130 µs
+ *  a request in the first second of a pattern, 10 from the third on. */
+const WARM = 2000;
+
+/** Starts all candidates anew in each round, and lets them take turns on each route; `compare` looks at them before that. */
+export async function measure({ what, candidates, routes, rounds, slice, compare }: { what: string; candidates: Candidate[]; routes: Route[];
+  rounds: number; slice: number; compare(running: Running[], round: number): Promise<void> }): Promise<Figures> {
+  const cpu = candidates.map(() => routes.map((): number[][] => [])), took = candidates.map(() => routes.map((): number[] => []));
+  for (let n = 0; n < rounds; n++) {
+    const running: Running[] = [], began = performance.now();
+    try {
+      for (const candidate of candidates) running.push(await candidate.start());
+      await compare(running, n);
+      for (const [r, route] of routes.entries()) {
+        for (const { port } of running) await load(port, route, WARM); // compiled, and optimised, before it counts
+        for (const of of cpu) of[r].push([]);
+        for (let s = 0; s < SLICES; s++) {
+          const order = [...running.entries()];
+          for (const [c, { port, stack }] of (n + s) % 2 ? order.reverse() : order) {
+            const before = stack.cpuMicros(), latencies = await load(port, route, slice);
+            cpu[c][r][n].push((stack.cpuMicros() - before) / latencies.length);
+            for (const latency of latencies) took[c][r].push(latency);
+          }
+        }
+      }
+    } finally {
+      await Promise.all(running.map(({ stack }) => stack.close()));
+    }
+    console.error(`bench: ${what}: round ${n + 1} of ${rounds}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  }
+  return { cpu, took };
+}
+
+/** Kilobytes as deployed (gzip -9), and milliseconds from spawning workerd, with this Worker alone and nothing bound to it, to
+ *  its first answer: the median of nine. */
+export async function sizeAndStart({ name, main, no_bundle, compatibility_date }: { name: string; main: string; no_bundle: boolean;
+  compatibility_date: string }): Promise<[string, string]> {
+  const modules = modulesOf({ name, main, no_bundle }).modules as { type: string; path: string; contents?: string }[];
+  const dir = mkdtempSync(join(tmpdir(), "start-")), times: number[] = [];
+  const files = modules.map((m) => ({ ...m, name: basename(m.path), bytes: Buffer.from(m.contents ?? readFileSync(m.path)) }));
+  for (const file of files) writeFileSync(join(dir, file.name), file.bytes);
+  for (let i = 0; i < 9; i++) {
+    const [port] = await freePorts(1);
+    const embedded = files.map((f) => `(name = "${f.name}", ${f.type === "ESModule" ? "esModule" : "wasm"} = embed "${f.name}")`);
+    writeFileSync(join(dir, "config.capnp"), `using Workerd = import "/workerd/workerd.capnp";
+      const config :Workerd.Config = (sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "w")],
+        services = [(name = "w", worker = (compatibilityDate = "${compatibility_date}", modules = [${embedded.join(", ")}]))]);`);
+    const began = performance.now(), child = spawn(workerd(), ["serve", join(dir, "config.capnp")], { stdio: "ignore" });
+    const ended = new Promise((done) => child.on("exit", done));
+    while (!(await fetch(`http://127.0.0.1:${port}/`).then((answer) => answer.text().then(() => true), () => false)))
+      if (child.exitCode !== null) throw new Error(`${name} does not start`);
+    times.push(performance.now() - began);
+    child.kill();
+    await ended;
+  }
+  rmSync(dir, { recursive: true });
+  const size = execFileSync("gzip", ["-9c"], { input: Buffer.concat(files.map((f) => f.bytes)) }).length;
+  return [`${(size / 1024).toFixed(0)} KB`, `${median(times).toFixed(0)} ms`];
+}
+
+const workerd = (): string => createRequire(createRequire(createRequire(import.meta.url).resolve("wrangler")).resolve("miniflare"))("workerd").default;
+
+export const table = (head: string[], rows: string[][]) =>
+  [head, head.map((_, i) => (i ? "--:" : "---")), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+/** "median / 99th percentile", in milliseconds. */
+export const latency = (micros: number[]) => `${(median(micros) / 1000).toFixed(2)} / ${(quantile(micros, 0.99) / 1000).toFixed(2)}`;
+
+/** What the figures are of. */
+export function circumstances(command: string): string {
+  const version = (name: string) => JSON.parse(readFileSync(join(REPOSITORY, `node_modules/${name}/package.json`), "utf8")).version;
+  return `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0].model}, Linux ${release()}; workerd ${version("workerd")}, Hono ${version("hono")}.
+\`${command}\``;
+}
+
+/** From how many rounds on figures are kept: those of fewer are only printed. */
+const ENOUGH = 10;
+
+const HELP = `./scripts/bench [SLUG...]   patterns beside their TypeScript twins, above the floor of their bindings (all with a twin, without a name)
+./scripts/bench proof       can it tell? a Worker slowed by 20%, and the same one, beside itself; exit status 1 if not
+./scripts/bench entry       what a request costs in the entry alone, beside Hono and beside axum on worker's own types
+
+  --rounds N    restarts of everything, one after the other; default ${ENOUGH}. With that many or more the figures are written to
+                docs/BENCHMARKS.md, each between its markers; with fewer they are only printed.
+  --seconds S   of one slice; ${SLICES} a round for each candidate and route; default 0.2
+  --also BUILD  (entry) other builds of tests/bench/entry/ours, to weigh a change: only these, ours and Hono run; only printed
+
+A round of a pattern takes about 40 s. Let nothing else run meanwhile.`;
+
+export function optionsOf(name: string) {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: {
+    rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.2" },
+    also: { type: "string", multiple: true, default: [] }, help: { type: "boolean", short: "h" },
+  } });
+  if (values.help) { console.log(HELP); process.exit(); }
+  const rounds = Number(values.rounds), slice = Number(values.seconds) * 1000;
+  if (!(rounds >= 1 && slice > 0)) throw new Error(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
+  const command = (what = name) => `./scripts/bench ${what} --rounds ${rounds} --seconds ${values.seconds}`;
+  return { rounds, slice, also: values.also, positionals, command };
+}
+
+/** Prints a report, and writes it into its section of docs/BENCHMARKS.md, between its markers. */
+export function publish(report: string, { section, title, rounds }: { section: string; title: string; rounds: number }) {
+  console.log(report);
+  if (rounds < ENOUGH) return console.error(`bench: only printed: fewer than ${ENOUGH} rounds`);
+  const file = join(REPOSITORY, "docs/BENCHMARKS.md"), open = `<!-- ${section}: written by ./scripts/bench ${section} -->`, close = `<!-- /${section} -->`;
+  const before = readFileSync(file, "utf8");
+  const at = before.includes(open) ? before : `${before.trimEnd()}\n\n## ${title}\n\n${open}${close}\n`;
+  writeFileSync(file, at.replace(new RegExp(`${open}.*${close}`, "s"), () => `${open}\n\n${report}\n\n${close}`));
+  console.error(`bench: written to docs/BENCHMARKS.md, "${title}"`);
 }

@@ -1,7 +1,7 @@
-// The commands of every pattern's "Deploy" section, in their order: its account is as empty after the last as before the first.
+// The commands of the "Deploy" sections, of the repository and of every pattern, in their order: the account is as empty after the last as before the first.
 import assert from "node:assert/strict";
 import { readFileSync, symlinkSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { readPattern, slugs } from "../harness/pattern.ts";
 import { Checkout, run } from "./rehearsal.ts";
@@ -10,13 +10,14 @@ import { Cloudflare } from "./cloudflare.ts";
 const ROOT = resolve(import.meta.dirname, "../..");
 
 describe("READMEs", { concurrency: 2 }, () => {
-  for (const slug of slugs()) {
-    test(`${slug}: what its README says about deployment works, word for word`, async () => {
-      const { folder, workers } = readPattern(slug), cloudflare = await Cloudflare.start(), checkout = new Checkout();
+  const sections = slugs().map((slug): [string, string] => [slug, join(readPattern(slug).folder, "README.md")]);
+  for (const [slug, readme] of [["tiny-api", join(ROOT, "README.md")], ...sections]) {
+    test(`${relative(ROOT, readme)}: what it says about deployment works, word for word`, async () => {
+      const { workers } = readPattern(slug), cloudflare = await Cloudflare.start(), checkout = new Checkout();
       try {
         symlinkSync(join(ROOT, "node_modules"), join(checkout.root, "node_modules")); // for npx
         checkout.write("package.json", '{ "scripts": { "build": "true" } }'); // the Workers are built
-        const [, section] = /^## Deploy\n([^]*?)^## /m.exec(readFileSync(join(folder, "README.md"), "utf8"))!;
+        const [, section] = /^## Deploy\n([^]*?)^## /m.exec(readFileSync(readme, "utf8"))!;
         let deployed = 0;
         for (const [, before, language, block] of section.matchAll(/([^]*?)^```(\w+)\n([^]*?)^```$/gm)) {
           if (language === "toml") {
@@ -38,7 +39,7 @@ describe("READMEs", { concurrency: 2 }, () => {
             if (cloudflare.workers.size === workers.length) deployed++;
           }
         }
-        assert.ok(deployed >= 2, "by the script, and by hand");
+        assert.ok(deployed >= 2, "twice: by the script, and by hand or elsewhere");
         assert.deepEqual(Object.values(cloudflare.state).flat(), []);
         assert.deepEqual(cloudflare.unknown, []);
       } finally {

@@ -5,11 +5,11 @@ import { buildSync } from "esbuild";
 const TYPES: Record<string, string> = { ".js": "ESModule", ".mjs": "ESModule", ".wasm": "CompiledWasm", ".txt": "Text", ".html": "Text",
   ".sql": "Text", ".bin": "Data" };
 
-/** What is uploaded: a build folder as it stands, or, for TypeScript without a build (stand-ins, twins), one bundle. */
+/** What is uploaded: a build folder as it stands, or, for TypeScript (stand-ins, twins), one bundle. */
 export function modulesOf({ name, main, no_bundle: built }: { name: string; main?: string; no_bundle?: boolean }) {
   if (!main) return { modules: true, script: "export default {}" }; // assets only
   const modulesRoot = dirname(main);
-  if (built) {
+  if (built && extname(main) !== ".ts") {
     if (!existsSync(main)) throw new Error(`${name}: ${relative(process.cwd(), main)} is missing: build it first`);
     const files = readdirSync(modulesRoot, { recursive: true, encoding: "utf8" }).map((file) => join(modulesRoot, file));
     files.sort((a, b) => Number(b === main) - Number(a === main)); // the first is the main module

@@ -1,4 +1,4 @@
-// What stand-ins use of Cloudflare's runtime beyond the web's own types; add what the next one needs.
+// What stand-ins and twins use of Cloudflare's runtime beyond the web's own types; add what the next one needs.
 
 interface Fetcher {
   fetch(input: Request | URL | string, init?: RequestInit): Promise<Response>;
@@ -8,6 +8,17 @@ interface KVNamespace {
   get(key: string): Promise<string | null>;
   get<T>(key: string, type: "json"): Promise<T | null>;
   put(key: string, value: string, options?: { expirationTtl?: number }): Promise<void>;
+}
+
+interface D1Database {
+  prepare(sql: string): D1PreparedStatement;
+}
+
+interface D1PreparedStatement {
+  bind(...values: (string | number | null)[]): D1PreparedStatement;
+  run(): Promise<{ meta: { changes: number } }>;
+  all<T>(): Promise<{ results: T[] }>;
+  first<T>(): Promise<T | null>;
 }
 
 interface ExecutionContext {

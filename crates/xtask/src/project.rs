@@ -46,7 +46,8 @@ pub struct About {
     /// Cloudflare's products that the pattern uses.
     pub products: Vec<String>,
     pub standards: Vec<String>,
-    workers: Vec<Part>,
+    /// In the order of [`Pattern::workers`].
+    pub workers: Vec<Part>,
     #[serde(default)]
     pub stand_ins: Vec<Part>,
     #[serde(default)]

@@ -54,6 +54,37 @@ fn yes() -> bool {
     true
 }
 
+/// What a name in `Env` stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Variable,
+    Secret,
+    Service,
+    Kv,
+    D1,
+    R2,
+    Queue,
+    DurableObject,
+    RateLimit,
+}
+
+impl Config {
+    /// Everything that the Worker finds in its `Env`, with its name there.
+    pub fn env(&self) -> Vec<(Kind, &str)> {
+        let mut all = Vec::new();
+        all.extend(self.vars.keys().map(|name| (Kind::Variable, name.as_str())));
+        all.extend(self.secrets.required.iter().map(|name| (Kind::Secret, name.as_str())));
+        all.extend(self.services.iter().map(|service| (Kind::Service, service.binding.as_str())));
+        all.extend(self.kv_namespaces.iter().map(|kv| (Kind::Kv, kv.binding.as_str())));
+        all.extend(self.d1_databases.iter().map(|db| (Kind::D1, db.binding.as_str())));
+        all.extend(self.r2_buckets.iter().map(|bucket| (Kind::R2, bucket.binding.as_str())));
+        all.extend(self.queues.producers.iter().map(|queue| (Kind::Queue, queue.binding.as_str())));
+        all.extend(self.durable_objects.bindings.iter().map(|object| (Kind::DurableObject, object.name.as_str())));
+        all.extend(self.ratelimits.iter().map(|limit| (Kind::RateLimit, limit.name.as_str())));
+        all
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Build {

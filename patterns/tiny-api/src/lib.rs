@@ -1,4 +1,4 @@
-//! A tiny API: plans are read from KV, sign-ups are written to D1.
+//! A small API: plans are read from KV, sign-ups are written to D1.
 //!
 //! A request enters [`routes`], becomes a [`domain`] type, and one call into [`store`] does the work.
 //!

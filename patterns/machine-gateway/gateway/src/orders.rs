@@ -1,10 +1,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use contract::{Answer, Call, Operation, Order};
 use edge_http::Trace;
 use futures_util::future::{Either, select};
 use js_sys::Promise;
-use machine_gateway_contract::{Answer, Call, Operation, Order};
 use wasm_bindgen::prelude::*;
 use worker::Delay;
 use worker::send::SendWrapper;

@@ -4,8 +4,8 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
+use contract::{NewOrder, Operation, Order, OrderId};
 use edge_http::{JsonObject, Trace};
-use machine_gateway_contract::{NewOrder, Operation, Order, OrderId};
 use serde::Serialize;
 use worker::Env;
 

@@ -1,7 +1,7 @@
 use std::panic::AssertUnwindSafe;
 
+use contract::{Answer, Call, Operation};
 use edge_http::{Entrypoint, StatusCode, Trace, fault};
-use machine_gateway_contract::{Answer, Call, Operation};
 use wasm_bindgen::prelude::*;
 use worker::{Env, Result};
 

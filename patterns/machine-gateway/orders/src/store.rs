@@ -1,4 +1,4 @@
-use machine_gateway_contract::{NewOrder, Operation, Order, OrderId};
+use contract::{NewOrder, Operation, Order, OrderId};
 use worker::{D1Database, D1Type, Result};
 
 /// Stores an order under a fresh `id`. D1 does not retry a write, and neither do we: it may have been committed.
