@@ -162,6 +162,12 @@ const HELP = `./scripts/bench [SLUG...]   patterns beside their TypeScript twins
 
 A round of a pattern takes about 40 s. Let nothing else run meanwhile.`;
 
+/** Of what was asked for, not of what was measured. */
+export function refuse(why: string): never {
+  console.error(`bench: ${why}; see --help`);
+  process.exit(2);
+}
+
 export function optionsOf(name: string) {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: {
     rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.2" },
@@ -169,7 +175,7 @@ export function optionsOf(name: string) {
   } });
   if (values.help) { console.log(HELP); process.exit(); }
   const rounds = Number(values.rounds), slice = Number(values.seconds) * 1000;
-  if (!(rounds >= 1 && slice > 0)) throw new Error(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
+  if (!(rounds >= 1 && slice > 0)) refuse(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
   const command = (what = name) => `./scripts/bench ${what} --rounds ${rounds} --seconds ${values.seconds}`;
   return { rounds, slice, also: values.also, positionals, command };
 }
