@@ -48,17 +48,25 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         .tempdir_in(&parent)
         .with_context(|| format!("cannot write in {}", parent.display()))?;
     let made = workshop.path().join(name.as_str());
-    let files = contents::files(project, pattern)?;
-    for file in &files {
+    let (along, behind) = contents::files(project, pattern)?;
+    for file in &along {
         copy(&project.root, file, &made, &renaming).with_context(|| file.display().to_string())?;
     }
     rewrite::manifests(&made)?;
     rewrite::workers(&made, pattern, &name)?;
     rewrite::readmes(&made, pattern, &name)?;
+    let unused = contents::unused_npm_packages(&project.root, &along, &behind)?;
+    if !unused.is_empty() {
+        run_there(
+            "npm",
+            &made,
+            &[NPM_UNINSTALL.as_slice(), &unused.iter().map(String::as_str).collect::<Vec<_>>()].concat(),
+        )?;
+    }
     // Takes what nobody needs any more out of Cargo.lock; versions stay. Offline: all that it asks for was read to build this.
-    cargo(&made, &["update", "--workspace", "--offline", "--quiet"])?;
+    run_there("cargo", &made, &["update", "--workspace", "--offline", "--quiet"])?;
     // A name of another length breaks lines elsewhere.
-    cargo(&made, &["fmt"])?;
+    run_there("cargo", &made, &["fmt"])?;
     fs::rename(&made, &dest).with_context(|| format!("cannot put it in place at {}", dest.display()))?;
 
     println!(
@@ -69,6 +77,10 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     );
     Ok(())
 }
+
+/// From package.json and the lock file, whose other versions stay.
+const NPM_UNINSTALL: [&str; 6] =
+    ["uninstall", "--package-lock-only", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
 
 /// The new folder and the one that it will lie in.
 fn destination(project: &Project, dest: &Path) -> Result<(PathBuf, PathBuf)> {
@@ -99,10 +111,15 @@ fn copy(root: &Path, file: &Path, made: &Path, renaming: &Renaming) -> Result<()
     Ok(())
 }
 
-fn cargo(folder: &Path, arguments: &[&str]) -> Result<()> {
-    let output = Command::new("cargo").args(arguments).current_dir(folder).output().context("cannot run cargo")?;
+fn run_there(program: &str, folder: &Path, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program).args(arguments).current_dir(folder).output();
+    let output = output.with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
-        bail!("cargo {} fails in the new project:\n{}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{program} {} fails in the new project:\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 //! `tests/harness/pattern.ts` reads the same files for local runs.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -128,6 +130,55 @@ impl Worker {
         let config = read_toml(&root.join(&folder).join("wrangler.toml"))?;
         Ok(Self { id: id.to_owned(), folder, public: part.public, config })
     }
+}
+
+/// Part of what `cargo metadata` tells.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+/// A member of the workspace.
+#[derive(Deserialize)]
+pub struct Package {
+    pub name: String,
+    pub manifest_path: PathBuf,
+    pub dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+pub struct Dependency {
+    pub name: String,
+    /// Of another member.
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    crate_types: Vec<String>,
+}
+
+impl Package {
+    /// Built to wasm.
+    pub fn is_worker(&self) -> bool {
+        self.targets.iter().flat_map(|target| &target.crate_types).any(|crate_type| crate_type == "cdylib")
+    }
+}
+
+/// The members of the workspace.
+pub fn packages(root: &Path) -> Result<Vec<Package>> {
+    let out = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(root.join("Cargo.toml"))
+        .output()
+        .context("cannot run cargo")?;
+    if !out.status.success() {
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&out.stderr).trim());
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&out.stdout).context("cargo metadata says something else than expected")?;
+    Ok(metadata.packages)
 }
 
 /// The names of the folders in this one, sorted.

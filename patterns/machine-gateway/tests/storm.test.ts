@@ -4,7 +4,7 @@ import { Agent } from "node:http";
 import { test } from "node:test";
 import { ALICE, AUDIENCE, BOB, counted, makeKey, send, startWith, Team, type Sent } from "./team.ts";
 
-const SEED = Number(process.env.STORM_SEED ?? Math.floor(Math.random() * 2 ** 32)), REQUESTS = 10_000, AT_ONCE = 16;
+const SEED = Number(process.env.STORM_SEED ?? Math.floor(Math.random() * 2 ** 32)), REQUESTS = Number(process.env.STORM_REQUESTS ?? 10_000), AT_ONCE = 16;
 
 // mulberry32
 let state = SEED;

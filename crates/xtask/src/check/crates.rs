@@ -4,64 +4,13 @@
 //! A pattern can then be copied without the others. Decisions that are plain functions of their arguments are tested natively
 //! in milliseconds, and the same test gives the same answer tomorrow.
 
-use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use anyhow::Result;
 
 use super::Findings;
 use super::source::{self, Kind, Token};
-use crate::project::Project;
-
-/// Part of what `cargo metadata` tells.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-/// A member of the workspace.
-#[derive(Deserialize)]
-pub struct Package {
-    pub name: String,
-    manifest_path: PathBuf,
-    dependencies: Vec<Dependency>,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    name: String,
-    path: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    crate_types: Vec<String>,
-}
-
-impl Package {
-    /// Built to wasm.
-    pub fn is_worker(&self) -> bool {
-        self.targets.iter().flat_map(|target| &target.crate_types).any(|crate_type| crate_type == "cdylib")
-    }
-}
-
-/// The members of the workspace.
-pub fn packages(root: &Path) -> Result<Vec<Package>> {
-    let out = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
-        .arg(root.join("Cargo.toml"))
-        .output()
-        .context("cannot run cargo")?;
-    if !out.status.success() {
-        bail!("cargo metadata: {}", String::from_utf8_lossy(&out.stderr).trim());
-    }
-    let metadata: Metadata =
-        serde_json::from_slice(&out.stdout).context("cargo metadata says something else than expected")?;
-    Ok(metadata.packages)
-}
+use crate::project::{Project, packages};
 
 pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
     let packages = packages(&project.root)?;

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::crates;
-use crate::project::Project;
+use crate::project::{self, Project};
 
 /// Runs them all, and tells which failed.
 pub fn run(project: &Project) -> Result<Vec<&'static str>> {
@@ -66,7 +65,7 @@ fn clippy_for_wasm(project: &Project) -> Result<Command> {
     let mut command = command(
         "cargo clippy --release --lib --locked --quiet --target wasm32-unknown-unknown -Zbuild-std=std,panic_abort",
     );
-    for package in crates::packages(&project.root)?.iter().filter(|package| package.is_worker()) {
+    for package in project::packages(&project.root)?.iter().filter(|package| package.is_worker()) {
         command.args(["-p", &package.name]);
     }
     command.env("RUSTC_BOOTSTRAP", "1").args(["--", "-D", "warnings"]);

@@ -1,13 +1,14 @@
 //! Which files a project of one pattern is made of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::project::{Pattern, Project, read_toml};
+use crate::project::{Pattern, Project, packages, read_toml};
 
 /// Beside the pattern, its crates and its stand-ins: files, and folders with all that is in them. Those that are not there are
 /// left out.
@@ -53,8 +54,8 @@ const STAYS: [&str; 7] = [
     "tests/harness/harness.test.ts",
 ];
 
-/// From the root.
-pub fn files(project: &Project, pattern: &Pattern) -> Result<Vec<PathBuf>> {
+/// The files that go along, and those that stay behind, from the root.
+pub fn files(project: &Project, pattern: &Pattern) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut wanted: Vec<PathBuf> = ALONG.iter().map(PathBuf::from).collect();
     wanted.push(pattern.folder.clone());
     wanted.extend(pattern.about.stand_ins.iter().map(|stand_in| Path::new("wrangler/local").join(&stand_in.name)));
@@ -62,7 +63,7 @@ pub fn files(project: &Project, pattern: &Pattern) -> Result<Vec<PathBuf>> {
     let goes = |file: &PathBuf| {
         wanted.iter().any(|folder| file.starts_with(folder)) && !STAYS.iter().any(|folder| file.starts_with(folder))
     };
-    Ok(sources(&project.root)?.into_iter().filter(goes).collect())
+    Ok(sources(&project.root)?.into_iter().partition(goes))
 }
 
 /// Every file that git would not ignore. Asked with a repository that is empty: then it makes no difference whether the
@@ -87,34 +88,9 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(String::from_utf8_lossy(&listed.stdout).split_terminator('\0').map(PathBuf::from).collect())
 }
 
-/// `cargo metadata`, as far as it is of use here.
-#[derive(Deserialize)]
-struct Workspace {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    manifest_path: PathBuf,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    path: Option<PathBuf>,
-}
-
 /// The folders, from the root, of the crates that the pattern needs, whatever for.
 fn crates(project: &Project, pattern: &Pattern) -> Result<BTreeSet<PathBuf>> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
-        .current_dir(&project.root)
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let Workspace { packages } = serde_json::from_slice(&output.stdout)?;
+    let packages = packages(&project.root)?;
     let mut needed = BTreeSet::from([project.root.join(&pattern.folder)]);
     loop {
         let along = packages.iter().filter(|package| {
@@ -152,4 +128,24 @@ pub fn taken_names(project: &Project, pattern: &Pattern) -> Result<BTreeSet<Stri
         .filter(|package| !own(&package.name))
         .map(|package| package.name.replace('-', "_"))
         .collect())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PackageJson {
+    dev_dependencies: BTreeMap<String, String>,
+}
+
+/// What files that stay behind import, and none that goes along. (What nobody imports is a tool.)
+pub fn unused_npm_packages(root: &Path, along: &[PathBuf], behind: &[PathBuf]) -> Result<Vec<String>> {
+    let scripts = |files: &[PathBuf]| -> Result<String> {
+        let is_script =
+            |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "ts" || kind == "js" || kind == "mjs");
+        files.iter().filter(is_script).map(|file| Ok(fs::read_to_string(root.join(file))?)).collect()
+    };
+    let (along, behind) = (scripts(along)?, scripts(behind)?);
+    let imports =
+        |script: &str, name: &str| script.contains(&format!("\"{name}\"")) || script.contains(&format!("\"{name}/"));
+    let package: PackageJson = serde_json::from_str(&fs::read_to_string(root.join("package.json"))?)?;
+    Ok(package.dev_dependencies.into_keys().filter(|name| imports(&behind, name) && !imports(&along, name)).collect())
 }
