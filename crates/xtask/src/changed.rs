@@ -122,7 +122,9 @@ fn concerned<'a>(slugs: &[&'a str], folders: &[BTreeSet<PathBuf>], files: &[Stri
 
 /// Words and tests do not change what runs.
 fn is_about(file: &str) -> bool {
-    file.ends_with(".md") || Path::new(file).components().any(|part| part.as_os_str() == "tests")
+    let path = Path::new(file);
+    path.extension().is_some_and(|extension| extension == "md")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-use js_sys::JSON;
 use contract::{NewOrder, Operation, Order, OrderId};
+use js_sys::JSON;
 use wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::types::D1Result;
