@@ -181,9 +181,12 @@ export function optionsOf(name: string) {
 }
 
 /** Prints a report, and writes it into its section of docs/BENCHMARKS.md, between its markers. */
-export function publish(report: string, { section, title, rounds }: { section: string; title: string; rounds: number }) {
+export function publish(report: string, { section, title, rounds, unless }: { section: string; title: string; rounds: number;
+  /** A reason not to write it. */
+  unless?: string | false }) {
   console.log(report);
-  if (rounds < ENOUGH) return console.error(`bench: only printed: fewer than ${ENOUGH} rounds`);
+  const why = unless || (rounds < ENOUGH && `fewer than ${ENOUGH} rounds`);
+  if (why) return console.error(`bench: only printed: ${why}`);
   const file = join(REPOSITORY, "docs/BENCHMARKS.md"), open = `<!-- ${section}: written by ./scripts/bench ${section} -->`, close = `<!-- /${section} -->`;
   const before = readFileSync(file, "utf8");
   const at = before.includes(open) ? before : `${before.trimEnd()}\n\n## ${title}\n\n${open}${close}\n`;
