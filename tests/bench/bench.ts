@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { build } from "../harness/build.ts";
 import { readPattern } from "../harness/pattern.ts";
-import { circumstances, latency, measure, optionsOf, publish, sizeAndStart, table } from "./measure.ts";
+import { circumstances, latency, measure, optionsOf, publish, refuse, sizeAndStart, table } from "./measure.ts";
 import { CANDIDATES, compare, measurable, measuredOf, start } from "./pattern.ts";
 import { median, ratioAboveFloor, written } from "./statistics.ts";
 
 const { rounds, slice, command, positionals } = optionsOf("bench");
 const slugs = positionals.length ? positionals : measurable();
-for (const slug of slugs) if (!measurable().includes(slug)) throw new Error(`no twin of ${slug}; there are: ${measurable().join(", ")}`);
+for (const slug of slugs) if (!measurable().includes(slug)) refuse(`no twin of ${slug}; there are: ${measurable().join(", ")}`);
 for (const slug of slugs) for (const { folder } of readPattern(slug).workers) await build(join(folder, "wrangler.toml"));
 
 for (const slug of slugs) {

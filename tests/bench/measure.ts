@@ -162,6 +162,12 @@ const HELP = `./scripts/bench [SLUG...]   patterns beside their TypeScript twins
 
 A round of a pattern takes about 40 s. Let nothing else run meanwhile.`;
 
+/** Of what was asked for, not of what was measured. */
+export function refuse(why: string): never {
+  console.error(`bench: ${why}; see --help`);
+  process.exit(2);
+}
+
 export function optionsOf(name: string) {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: {
     rounds: { type: "string", default: String(ENOUGH) }, seconds: { type: "string", default: "0.2" },
@@ -169,15 +175,18 @@ export function optionsOf(name: string) {
   } });
   if (values.help) { console.log(HELP); process.exit(); }
   const rounds = Number(values.rounds), slice = Number(values.seconds) * 1000;
-  if (!(rounds >= 1 && slice > 0)) throw new Error(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
+  if (!(rounds >= 1 && slice > 0)) refuse(`--rounds ${values.rounds} --seconds ${values.seconds}: not both are numbers above 0`);
   const command = (what = name) => `./scripts/bench ${what} --rounds ${rounds} --seconds ${values.seconds}`;
   return { rounds, slice, also: values.also, positionals, command };
 }
 
 /** Prints a report, and writes it into its section of docs/BENCHMARKS.md, between its markers. */
-export function publish(report: string, { section, title, rounds }: { section: string; title: string; rounds: number }) {
+export function publish(report: string, { section, title, rounds, unless }: { section: string; title: string; rounds: number;
+  /** A reason not to write it. */
+  unless?: string | false }) {
   console.log(report);
-  if (rounds < ENOUGH) return console.error(`bench: only printed: fewer than ${ENOUGH} rounds`);
+  const why = unless || (rounds < ENOUGH && `fewer than ${ENOUGH} rounds`);
+  if (why) return console.error(`bench: only printed: ${why}`);
   const file = join(REPOSITORY, "docs/BENCHMARKS.md"), open = `<!-- ${section}: written by ./scripts/bench ${section} -->`, close = `<!-- /${section} -->`;
   const before = readFileSync(file, "utf8");
   const at = before.includes(open) ? before : `${before.trimEnd()}\n\n## ${title}\n\n${open}${close}\n`;

@@ -313,7 +313,8 @@ export class Cloudflare {
       PUT: ({ name: secret, text }: any, name: string) => {
         const worker = this.#worker(name), last = worker.versions.at(-1)!;
         if (worker.deployments.at(-1)?.versions[0].version_id !== last.id) refuse(400, 10215, "the latest version is not deployed");
-        const version = { ...last, id: randomUUID(), number: last.number + 1, secrets: new Map(last.secrets).set(secret, text) };
+        const metadata = { ...last.metadata, annotations: { "workers/triggered_by": "secret" } };
+        const version = { ...last, id: randomUUID(), number: last.number + 1, metadata, secrets: new Map(last.secrets).set(secret, text) };
         worker.versions.push(version);
         this.#deploy(worker, [{ version_id: version.id, percentage: 100 }], {});
         return { result: { name: secret, type: "secret_text" } };
@@ -321,6 +322,10 @@ export class Cloudflare {
     }],
     ["/workers/scripts/([^/]+)/references", {
       GET: (_: any, name: string) => ({ result: { services: { incoming: this.#bound(name).map((service) => ({ service, environment: "production" })) } } }),
+    }],
+    ["/workers/durable_objects/namespaces", {
+      GET: (_: any, query: URLSearchParams) =>
+        page([...this.workers.values()].flatMap(({ name, classes }) => [...classes].map((c) => ({ id: `${name}_${c}`, name: `${name}_${c}`, script: name, class: c }))), query),
     }],
     ["/workers/tails/by-consumer/([^/]+)", { GET: () => ({ result: [] }) }],
     ["/containers/dash/applications", { GET: () => ({ result: [] }) }],

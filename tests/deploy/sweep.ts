@@ -16,6 +16,7 @@ async function all(what: string, cases: [string, () => Promise<void>][]) {
   await Promise.all([1, 2].map(async () => {
     for (let next = left.shift(); next; next = left.shift()) {
       try { await next[1](); } catch (e: any) { failed++; console.error(`${what}: ${next[0]}: ${e.message}`); }
+      if ((cases.length - left.length) % 10 === 0) console.log(`${what}: ${cases.length - left.length} of ${cases.length}`);
     }
   }));
   failures += failed;

@@ -16,9 +16,8 @@ interface D1Database {
 
 interface D1PreparedStatement {
   bind(...values: (string | number | null)[]): D1PreparedStatement;
-  run(): Promise<{ meta: { changes: number } }>;
   all<T>(): Promise<{ results: T[] }>;
-  first<T>(): Promise<T | null>;
+  first<T>(column?: string): Promise<T | null>;
 }
 
 interface ExecutionContext {

@@ -1,13 +1,12 @@
 //! Which patterns a change concerns: what `.github/workflows/deploy.yml` deploys.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use anyhow::Result;
 
-use crate::project::{Pattern, Project};
+use crate::project::{Package, Pattern, Project, packages};
 
 /// Prints the patterns whose deployment differs since a commit, on one line.
 #[derive(clap::Args)]
@@ -34,9 +33,10 @@ pub fn run(project: &Project, Arguments { since, slugs }: &Arguments) -> Result<
     let asked = if slugs.is_empty() { project.slugs() } else { slugs.iter().map(String::as_str).collect() };
     let slugs = match files(&project.root, since) {
         Some(files) => {
-            let dependencies = path_dependencies(&project.root)?;
+            let packages = packages(&project.root)?;
             let patterns = asked.iter().map(|slug| project.pattern(slug)).collect::<Result<Vec<_>>>()?;
-            let folders: Vec<_> = patterns.into_iter().map(|pattern| folders(pattern, &dependencies)).collect();
+            let folders: Vec<_> =
+                patterns.into_iter().map(|pattern| folders(pattern, &packages, &project.root)).collect();
             concerned(&asked, &folders, &files)
         }
         None => asked,
@@ -55,57 +55,16 @@ fn files(root: &Path, since: &str) -> Option<Vec<String>> {
     Some(String::from_utf8_lossy(&diff.stdout).lines().map(str::to_owned).collect())
 }
 
-/// Folder of a crate → folders of the crates of this checkout that it is built with; tests' own dependencies are none.
-type PathDependencies = BTreeMap<PathBuf, Vec<PathBuf>>;
-
-fn path_dependencies(root: &Path) -> Result<PathDependencies> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        packages: Vec<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        manifest_path: PathBuf,
-        dependencies: Vec<Dependency>,
-    }
-    #[derive(Deserialize)]
-    struct Dependency {
-        kind: Option<String>,
-        path: Option<PathBuf>,
-    }
-
-    let cargo = Command::new("cargo")
-        .current_dir(root)
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
-        .output()
-        .context("cannot run cargo")?;
-    if !cargo.status.success() {
-        bail!("cargo metadata: {}", String::from_utf8_lossy(&cargo.stderr));
-    }
-    let Metadata { packages } = serde_json::from_slice(&cargo.stdout).context("what cargo metadata prints")?;
-    let from_root = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_owned();
-    Ok(packages
-        .iter()
-        .filter_map(|package| {
-            let built_with = package.dependencies.iter().filter(|dependency| dependency.kind.as_deref() != Some("dev"));
-            let paths = built_with.filter_map(|dependency| dependency.path.as_deref().map(from_root)).collect();
-            Some((from_root(package.manifest_path.parent()?), paths))
-        })
-        .collect())
-}
-
-/// The pattern's own folder, and those of the crates that its Workers are built with.
-fn folders(pattern: &Pattern, dependencies: &PathDependencies) -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::from([pattern.folder.clone()]);
-    let mut open: Vec<&PathBuf> = pattern.workers.iter().map(|worker| &worker.folder).collect();
+/// The pattern's own folder, and those of the crates of this checkout that its Workers are built with.
+fn folders(pattern: &Pattern, packages: &[Package], root: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::from([root.join(&pattern.folder)]);
+    let mut open: Vec<PathBuf> = pattern.workers.iter().map(|worker| root.join(&worker.folder)).collect();
     while let Some(folder) = open.pop() {
-        for dependency in dependencies.get(folder).into_iter().flatten() {
-            if found.insert(dependency.clone()) {
-                open.push(dependency);
-            }
-        }
+        let package = packages.iter().find(|package| package.manifest_path.parent() == Some(&folder));
+        let needs = package.into_iter().flat_map(|package| &package.dependencies);
+        open.extend(needs.filter_map(|needs| needs.path.clone()).filter(|path| found.insert(path.clone())));
     }
-    found
+    found.iter().filter_map(|folder| folder.strip_prefix(root).ok()).map(Path::to_owned).collect()
 }
 
 /// Those of the slugs in whose folders one of these files lies.
@@ -122,7 +81,9 @@ fn concerned<'a>(slugs: &[&'a str], folders: &[BTreeSet<PathBuf>], files: &[Stri
 
 /// Words and tests do not change what runs.
 fn is_about(file: &str) -> bool {
-    file.ends_with(".md") || Path::new(file).components().any(|part| part.as_os_str() == "tests")
+    let path = Path::new(file);
+    path.extension().is_some_and(|extension| extension == "md")
+        || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 #[cfg(test)]
@@ -162,9 +123,10 @@ mod tests {
     #[test]
     fn cargo_knows_which_crates_of_this_checkout_a_worker_is_built_with() {
         let project = Project::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))).unwrap();
-        let dependencies = path_dependencies(&project.root).unwrap();
+        let packages = packages(&project.root).unwrap();
         for pattern in &project.patterns {
-            assert!(folders(pattern, &dependencies).contains(Path::new("crates/edge-http")), "{}", pattern.slug);
+            let folders = folders(pattern, &packages, &project.root);
+            assert!(folders.contains(Path::new("crates/edge-http")), "{}", pattern.slug);
         }
     }
 }

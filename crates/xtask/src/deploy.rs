@@ -26,7 +26,7 @@ use plan::Plan;
 /// Brings patterns into a Cloudflare account.
 ///
 /// Prints a plan, creates what is missing, applies D1 migrations, deploys each Worker after those that it binds to, and asks each
-/// public one for an answer. Needs CLOUDFLARE_API_TOKEN or `npx wrangler login`, and CLOUDFLARE_ACCOUNT_ID or `account_id` in
+/// public one for an answer. Needs `CLOUDFLARE_API_TOKEN` or `npx wrangler login`, and `CLOUDFLARE_ACCOUNT_ID` or `account_id` in
 /// environments/NAME.toml. What was interrupted is finished by the same command.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -74,7 +74,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let plan = Plan::make(project, &environment, targets, cloudflare.as_ref()).context("nothing was changed")?;
     plan.print(arguments.gradual);
     let (false, Some(cloudflare)) = (arguments.dry_run, &cloudflare) else { return Ok(()) };
-    plan.refuse()?;
+    plan.refuse(arguments.gradual)?;
     steps::deploy(project, &environment, cloudflare, plan, arguments.gradual, Duration::from_secs(arguments.wait))
 }
 
@@ -87,8 +87,8 @@ fn log_in(project: &Project, environment: &Environment) -> Result<Option<Cloudfl
 
 /// Its own `[build]` command, as wrangler would run it. The tests set `EDGE_BUILT`: they have built what they deploy.
 fn build(root: &Path, worker: &crate::project::Worker) -> Result<()> {
-    let built = env::var_os("EDGE_BUILT").is_some_and(|value| !value.is_empty());
-    let Some(build) = worker.config.build.as_ref().filter(|_| !built) else {
+    let ready = env::var_os("EDGE_BUILT").is_some_and(|value| !value.is_empty());
+    let Some(build) = worker.config.build.as_ref().filter(|_| !ready) else {
         return Ok(());
     };
     let status = Command::new("sh")

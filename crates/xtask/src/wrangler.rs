@@ -13,7 +13,9 @@ pub struct Config {
     pub main: String,
     #[serde(default)]
     pub no_bundle: bool,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
     pub compatibility_date: String,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
     #[serde(default)]
     pub compatibility_flags: Vec<String>,
     /// Wrangler's default is true.
@@ -47,6 +49,7 @@ pub struct Config {
     pub ratelimits: Vec<RateLimit>,
     #[serde(default)]
     pub triggers: Triggers,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
     pub observability: Option<toml::Value>,
 }
 
@@ -102,6 +105,7 @@ pub struct Secrets {
 /// Another Worker.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "wrangler's own name for it")]
 pub struct Service {
     pub binding: String,
     /// Its `name`.
@@ -114,6 +118,7 @@ pub struct Service {
 #[serde(deny_unknown_fields)]
 pub struct Kv {
     pub binding: String,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
     pub id: String,
 }
 
@@ -122,6 +127,7 @@ pub struct Kv {
 pub struct D1 {
     pub binding: String,
     pub database_name: String,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
     pub database_id: String,
     /// From the Worker's folder; `migrations` where absent.
     pub migrations_dir: Option<String>,

@@ -5,21 +5,20 @@ use crate::error::Error;
 
 /// KV's key is the plan's name, its value the plan as JSON (seed.json).
 pub async fn plan(plans: &KvStore, name: &Name) -> Result<Option<Plan>, Error> {
-    plans.get(name.as_str()).json().await.map_err(|cause| Error::Storage(cause.into()))
+    // As text, in one crossing: `json` would have JavaScript parse it and then ask for it member by member.
+    let plan = plans.get(name.as_str()).text().await.map_err(|cause| Error::Storage(cause.into()))?;
+    plan.map(|plan| serde_json::from_str(&plan)).transpose().map_err(|cause| Error::Storage(cause.into()))
 }
 
 /// Signs the team up, or does nothing when the very same is stored: D1 does not retry writes, so whoever saw a time-out will
 /// send this again, and the first try may have been committed.
 pub async fn sign_up(db: &D1Database, signup: &SignUp) -> Result<(), Error> {
-    // The WHERE lets "the same again" count as a change, while "another plan" changes no row.
+    // The WHERE lets "the same again" return its row, while "another plan" changes no row and returns none.
     const SQL: &str = "
         INSERT INTO signups (team, plan) VALUES (?1, ?2)
-        ON CONFLICT (team) DO UPDATE SET plan = plan WHERE plan = excluded.plan";
+        ON CONFLICT (team) DO UPDATE SET plan = plan WHERE plan = excluded.plan
+        RETURNING team";
     let values = [D1Type::Text(signup.team.as_str()), D1Type::Text(signup.plan.as_str())];
-    let meta = db.prepare(SQL).bind_refs(&values)?.run().await?.meta()?;
-    match meta.and_then(|meta| meta.changes) {
-        Some(0) => Err(Error::HasAnotherPlan),
-        Some(_) => Ok(()),
-        None => Err(Error::Storage("D1 does not say what it changed".into())),
-    }
+    let stored: Option<String> = db.prepare(SQL).bind_refs(&values)?.first(Some("team")).await?;
+    stored.map(drop).ok_or(Error::HasAnotherPlan)
 }

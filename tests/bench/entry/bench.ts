@@ -84,4 +84,4 @@ What is deployed, gzip -9, and the time from spawning workerd to the first answe
 ${table(["", "size", "start-up"], sizes)}
 
 ${circumstances(command())}`;
-publish(report, { section: "entry", title: "The entry", rounds: also.length ? 0 : rounds });
+publish(report, { section: "entry", title: "The entry", rounds, unless: also.length > 0 && "with --also" });

@@ -68,10 +68,11 @@ app.post("/signups", bodyLimit({ maxSize: 2 << 20, onError: () => { throw new Pr
   async (c) => {
     const { team, plan } = c.req.valid("json");
     await findPlan(c.env.PLANS, plan);
-    // The WHERE lets "the same again" count as a change, while "another plan" changes no row.
-    const { meta } = await c.env.DB.prepare(`INSERT INTO signups (team, plan) VALUES (?1, ?2)
-      ON CONFLICT (team) DO UPDATE SET plan = plan WHERE plan = excluded.plan`).bind(team, plan).run();
-    if (!meta.changes) throw new Problem(409, "other-plan", "the team has another plan");
+    // The WHERE lets "the same again" return its row, while "another plan" changes no row and returns none.
+    const stored = await c.env.DB.prepare(`INSERT INTO signups (team, plan) VALUES (?1, ?2)
+      ON CONFLICT (team) DO UPDATE SET plan = plan WHERE plan = excluded.plan RETURNING team`)
+      .bind(team, plan).first<string>("team");
+    if (!stored) throw new Problem(409, "other-plan", "the team has another plan");
     return c.json({ team, plan }, 201);
   });
 

@@ -46,7 +46,11 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
             if file.ends_with("Cargo.toml")
                 && !packages.iter().any(|package| package.manifest_path == project.root.join(&file))
             {
-                findings.add(&file, "not in the workspace, so that no check and no test sees it: add its folder to `members` in the root Cargo.toml");
+                findings.add(
+                    &file,
+                    "not in the workspace, so that no check and no test sees it: add its folder \
+                    to `members` in the root Cargo.toml",
+                );
             }
         }
         for worker in &pattern.workers {

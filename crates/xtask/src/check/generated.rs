@@ -21,10 +21,7 @@ struct Part {
 
 impl Part {
     fn comments(&self) -> [String; 2] {
-        [
-            format!("<!-- {}: written by ./scripts/check --fix -->\n", self.name),
-            format!("<!-- end of {} -->", self.name),
-        ]
+        [format!("<!-- {}: written by ./scripts/check --fix -->", self.name), format!("<!-- end of {} -->", self.name)]
     }
 
     /// The file with this part in it; None, where the comments are missing.
@@ -32,7 +29,7 @@ impl Part {
         let [begin, end] = self.comments();
         let (before, rest) = text.split_once(&begin)?;
         let (_, after) = rest.split_once(&end)?;
-        Some(format!("{before}{begin}{}{end}{after}", self.text))
+        Some(format!("{before}{begin}\n{}{end}{after}", self.text))
     }
 }
 
@@ -64,7 +61,7 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
                 findings.add(
                     &part.file,
                     format!(
-                        "has no {}: put these two lines where it belongs, then ./scripts/check --fix\n{begin}{end}",
+                        "has no {}: put these two lines where it is to be, then ./scripts/check --fix\n{begin}\n{end}",
                         part.name
                     ),
                 );
@@ -147,7 +144,7 @@ mod tests {
     #[test]
     fn a_readme_without_the_place_for_its_diagram_is_told_the_lines() {
         let tree = Tree::good().edit(README, "<!-- end of wiring -->", "");
-        tree.breaks(check, README, "has no <!-- wiring: written by ./scripts/check --fix -->");
+        tree.breaks(check, README, "has no wiring: put these two lines");
     }
 
     #[test]
@@ -159,11 +156,47 @@ mod tests {
 
     #[test]
     fn the_diagram_shows_every_worker_binding_queue_schedule_and_door() {
-        let tree = Tree::good().edit(API, "[secrets]", "[[ratelimits]]\nname = \"LIMIT\"\n\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"shop-files\"\n\n[secrets]");
+        let tree = Tree::good().edit(
+            API,
+            "[secrets]",
+            "[[ratelimits]]\nname = \
+            \"LIMIT\"\n\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"shop-files\"\n\n[secrets]",
+        );
         let diagram = super::diagram::mermaid(tree.project().pattern("shop").unwrap());
         assert_eq!(diagram, SHOP);
     }
 
     /// Read by mermaid 12.3.0 when it was written.
-    const SHOP: &str = "";
+    const SHOP: &str = r#"```mermaid
+flowchart LR
+  worker_api["api"]
+  client(["client"])
+  door{{"door<br/>(locally a stand-in)"}}
+  KV_PLANS[("KV PLANS")]
+  R2_shop_files[("R2 shop-files")]
+  Durable_Object_Shelf[["Durable Object Shelf"]]
+  rate_limit_LIMIT{{"rate limit LIMIT"}}
+  queue_shop_jobs[/"queue shop-jobs"/]
+  cron_0_3(["cron 0 3 * * *"])
+  D1_shop[("D1 shop")]
+  queue_shop_jobs_dead[/"queue shop-jobs-dead"/]
+  subgraph internal ["no address: reached by bindings only"]
+    worker_stock["stock"]
+  end
+  client --> door
+  door --> worker_api
+  worker_api -->|"STOCK: service binding, entrypoint Stock"| worker_stock
+  worker_api -->|"PLANS"| KV_PLANS
+  worker_api -->|"FILES"| R2_shop_files
+  worker_api -->|"SHELVES"| Durable_Object_Shelf
+  worker_api -->|"LIMIT"| rate_limit_LIMIT
+  worker_api -->|"JOBS"| queue_shop_jobs
+  worker_api -.->|"TEAM"| door
+  cron_0_3 --> worker_stock
+  worker_stock -->|"DB"| D1_shop
+  worker_stock -->|"SHELVES"| Durable_Object_Shelf
+  queue_shop_jobs --> worker_stock
+  queue_shop_jobs -.->|"what keeps failing"| queue_shop_jobs_dead
+```
+"#;
 }

@@ -18,7 +18,13 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
     for worker in project.workers() {
         for (name, value) in &worker.config.vars {
             if is_secret_by_name(name) && value.as_str() != Some("") {
-                findings.add(worker.folder.join("wrangler.toml"), format!("{name} sounds like a secret: name it in [secrets] required, with a value for local runs in .dev.vars.example"));
+                findings.add(
+                    worker.folder.join("wrangler.toml"),
+                    format!(
+                        "{name} sounds like a secret: name it \
+                    in [secrets] required, with a value for local runs in .dev.vars.example"
+                    ),
+                );
             }
         }
     }

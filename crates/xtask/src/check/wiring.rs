@@ -334,7 +334,13 @@ fn objects(
             );
         }
         if !classes(&target.config).contains(&class.as_str()) {
-            findings.add(toml(target), format!("no migration makes the class {class}: add a [[migrations]] with a new tag and new_sqlite_classes = [\"{class}\"]"));
+            findings.add(
+                toml(target),
+                format!(
+                    "no migration makes the class {class}: add a [[migrations]] with \
+                a new tag and new_sqlite_classes = [\"{class}\"]"
+                ),
+            );
         }
     }
     let bound = |class: &str| {
@@ -348,12 +354,24 @@ fn objects(
     };
     for class in classes(config) {
         if !bound(class) {
-            findings.add(toml(worker), format!("a migration makes the class {class}, which no [[durable_objects.bindings]] names: bind it, or delete it with deleted_classes in a new migration"));
+            findings.add(
+                toml(worker),
+                format!(
+                    "a migration makes the class {class}, which no \
+                [[durable_objects.bindings]] names: bind it, or delete it with deleted_classes in a new migration"
+                ),
+            );
         }
     }
     for (class, _) in exported.iter().filter(|(_, export)| **export == Export::Object) {
         if !bound(class) {
-            findings.add(worker.folder.join("src/entry.mjs"), format!("exports the Durable Object {class}, which no [[durable_objects.bindings]] names: bind it or take it away"));
+            findings.add(
+                worker.folder.join("src/entry.mjs"),
+                format!(
+                    "exports the Durable Object {class}, \
+                which no [[durable_objects.bindings]] names: bind it or take it away"
+                ),
+            );
         }
     }
     let tags: Vec<_> = config.migrations.iter().map(|migration| &migration.tag).collect();
@@ -410,13 +428,26 @@ fn queues(pattern: &Pattern, findings: &mut Findings) {
     for worker in &pattern.workers {
         for producer in &worker.config.queues.producers {
             if !consumed.contains(&producer.queue.as_str()) {
-                findings.add(toml(worker), format!("nothing consumes the queue {}: its messages are deleted after some days; add [[queues.consumers]] to a Worker", producer.queue));
+                findings.add(
+                    toml(worker),
+                    format!(
+                        "nothing consumes the queue {}: its messages are deleted \
+                    after some days; add [[queues.consumers]] to a Worker",
+                        producer.queue
+                    ),
+                );
             }
         }
         for consumer in &worker.config.queues.consumers {
             let queue = consumer.queue.as_str();
             if !produced.contains(&queue) && !dead.contains(&queue) {
-                findings.add(toml(worker), format!("nothing sends to the queue {queue}: add [[queues.producers]] to a Worker, or take the consumer away"));
+                findings.add(
+                    toml(worker),
+                    format!(
+                        "nothing sends to the queue {queue}: add \
+                    [[queues.producers]] to a Worker, or take the consumer away"
+                    ),
+                );
             }
             if consumed.iter().filter(|other| **other == queue).count() > 1 {
                 findings.add(toml(worker), format!("the queue {queue} has two consumers: Cloudflare allows one"));
@@ -470,7 +501,13 @@ fn secrets(project: &Project, worker: &Worker, findings: &mut Findings) -> Resul
         .collect();
     let required = &worker.config.secrets.required;
     for name in required.iter().filter(|name| !example.contains(&name.as_str())) {
-        findings.add(&file, format!("the secret {name} of wrangler.toml is missing: add {name}=, with a value that is good for local runs only"));
+        findings.add(
+            &file,
+            format!(
+                "the secret {name} of wrangler.toml is missing: add {name}=, with a value \
+            that is good for local runs only"
+            ),
+        );
     }
     for name in example.iter().filter(|name| !required.iter().any(|secret| secret == *name)) {
         findings
@@ -517,10 +554,9 @@ mod tests {
 
     #[test]
     fn a_service_binding_leads_to_a_worker_that_exists() {
-        found(
-            API,
-            "service = \"shop-stock\"",
-            "service = \"note\"",
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "service = \"shop-stock\"", "service = \"note\"").also_breaks(
+            check,
             API,
             "STOCK leads to note, which no Worker of this pattern",
         );
@@ -528,12 +564,22 @@ mod tests {
 
     #[test]
     fn a_service_binding_leads_to_an_entrypoint_that_is_exported() {
-        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Stocks\"", API, "exports none of that name");
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "entrypoint = \"Stock\"", "entrypoint = \"Stocks\"").also_breaks(
+            check,
+            API,
+            "exports none of that name",
+        );
     }
 
     #[test]
     fn an_object_is_no_entrypoint() {
-        found(API, "entrypoint = \"Stock\"", "entrypoint = \"Shelf\"", API, "exports none of that name");
+        // and the entrypoint is left without a binding
+        Tree::good().edit(API, "entrypoint = \"Stock\"", "entrypoint = \"Shelf\"").also_breaks(
+            check,
+            API,
+            "exports none of that name",
+        );
     }
 
     #[test]
@@ -547,7 +593,8 @@ mod tests {
 
     #[test]
     fn an_internal_worker_is_reached_by_something() {
-        let alone = "name = \"spare\"\nmain = \"build/index.js\"\nno_bundle = true\ncompatibility_date = \"2026-11-17\"\n\
+        let alone = "name = \"spare\"\nmain = \"build/index.js\"\nno_bundle = true\ncompatibility_date = \
+            \"2026-11-17\"\n\
             build = { command = \"npm run --silent build patterns/shop/spare\" }\n";
         let tree = Tree::good().put("patterns/shop/spare/wrangler.toml", alone);
         tree.edit(ABOUT, "[[stand-ins]]", "[[workers]]\nname = \"spare\"\n\n[[stand-ins]]").breaks(

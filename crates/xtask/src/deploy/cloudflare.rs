@@ -144,7 +144,12 @@ impl Cloudflare {
     }
 }
 
+/// A string in an answer.
+pub fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Value::as_str)
+}
+
 fn problem(error: &Value) -> String {
-    let part = |name: &str| error.get(name).cloned().unwrap_or_default();
-    format!("{} [code: {}]", part("message").as_str().unwrap_or_default(), part("code"))
+    let code = error.get("code").cloned().unwrap_or_default();
+    format!("{} [code: {code}]", text(error, "message").unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::cloudflare::Cloudflare;
+use super::cloudflare::{Cloudflare, text};
 use super::environment::Environment;
 use super::target::{Kind, Resource, Target, Upload};
 use crate::project::Project;
@@ -14,7 +14,6 @@ use crate::project::Project;
 pub struct Plan<'a> {
     head: String,
     pub resources: Vec<(Resource, Found)>,
-    /// Database, binding, files that it has not had, and the Worker (in `workers`) that has them.
     pub migrations: Vec<Migrations>,
     /// In the order in which they are deployed.
     pub workers: Vec<Planned<'a>>,
@@ -27,7 +26,9 @@ pub struct Plan<'a> {
 pub struct Migrations {
     pub database: String,
     pub binding: String,
+    /// The place of the Worker that has them.
     pub worker: usize,
+    /// Those that the database has not had.
     pub files: Vec<String>,
 }
 
@@ -106,13 +107,12 @@ impl<'a> Plan<'a> {
                 if !missing_secrets.is_empty() {
                     let set = cloudflare.get(&format!("/workers/scripts/{}/secrets", target.name))?.unwrap_or_default();
                     let set: Vec<_> =
-                        set.as_array().into_iter().flatten().filter_map(|secret| secret["name"].as_str()).collect();
+                        set.as_array().into_iter().flatten().filter_map(|secret| text(secret, "name")).collect();
                     missing_secrets.retain(|secret| !set.contains(&secret.as_str()));
                 }
                 for domain in target.custom_domains() {
                     let owners = cloudflare.get(&format!("/workers/domains?hostname={domain}"))?.unwrap_or_default();
-                    let owners =
-                        owners.as_array().into_iter().flatten().filter_map(|domain| domain["service"].as_str());
+                    let owners = owners.as_array().into_iter().flatten().filter_map(|domain| text(domain, "service"));
                     taken.extend(
                         owners
                             .filter(|owner| *owner != target.name)
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
         if let Some(cloudflare) = cloudflare
             && workers.iter().any(|planned| planned.target.worker.public && planned.target.workers_dev())
         {
-            subdomain = cloudflare.get("/workers/subdomain")?.and_then(|it| Some(it["subdomain"].as_str()?.to_owned()));
+            subdomain = cloudflare.get("/workers/subdomain")?.and_then(|it| Some(text(&it, "subdomain")?.to_owned()));
         }
         let account = match cloudflare {
             Some(cloudflare) => format!("account {}", cloudflare.account),
@@ -191,7 +191,20 @@ impl<'a> Plan<'a> {
     }
 
     /// Ends here, with nothing changed, what would break half-way.
-    pub fn refuse(&self) -> Result<()> {
+    pub fn refuse(&self, gradual: Option<u8>) -> Result<()> {
+        if gradual.is_some() {
+            // Perhaps it is the empty Worker that `wrangler secret put` made: that must not go on answering.
+            let strange = self.workers.iter().filter(|planned| planned.is_there() && !planned.whole());
+            let strange: Vec<_> =
+                strange.filter(|planned| planned.before().is_none()).map(|it| it.target.name.as_str()).collect();
+            if !strange.is_empty() {
+                bail!(
+                    "what answers for {} was not deployed from here, but by hand or by a change of secrets: \
+                     nothing was changed, deploy once without --gradual",
+                    strange.join(", ")
+                );
+            }
+        }
         if !self.taken.is_empty() {
             // Wrangler would take it over without a word where there is no terminal.
             bail!("{}: remove the domain there first, or name another", self.taken.join("; "));
@@ -218,22 +231,24 @@ impl<'a> Plan<'a> {
 
 impl Planned<'_> {
     fn change(&self, gradual: Option<u8>) -> String {
-        let change = match &self.state {
-            State::Unknown => return "new or changed".to_owned(),
-            State::New => return "new".to_owned(),
-            State::There(_) if self.whole() => "unchanged",
-            State::There(_) => "changed",
-        };
-        match (gradual, self.before()) {
-            (Some(percent), Some(_)) => format!("{change}, {percent} % of the requests"),
-            (Some(_), None) if !self.whole() => format!("{change}, not deployed from here so far: whole"),
-            _ => change.to_owned(),
+        match (&self.state, self.before(), gradual) {
+            (State::Unknown, ..) => "new or changed".to_owned(),
+            (State::New, ..) => "new".to_owned(),
+            (State::There(_), ..) if self.whole() => "unchanged".to_owned(),
+            (State::There(_), Some(_), Some(percent)) => format!("changed, {percent} % of the requests"),
+            (State::There(_), Some(_), None) => "changed".to_owned(),
+            (State::There(_), None, _) => "changed, was not deployed from here".to_owned(),
         }
+    }
+
+    fn is_there(&self) -> bool {
+        matches!(self.state, State::There(_))
     }
 
     /// This very upload answers every request.
     pub fn whole(&self) -> bool {
-        matches!(&self.state, State::There(versions) if versions.iter().all(|version| self.is(version)))
+        matches!(&self.state, State::There(versions)
+            if !versions.is_empty() && versions.iter().all(|version| self.is(version)))
     }
 
     /// This very upload, where it answers some requests.
@@ -242,8 +257,7 @@ impl Planned<'_> {
         versions.iter().find(|version| self.is(version))
     }
 
-    /// The version that goes on answering the rest of the requests. One that was not deployed from here may be the empty Worker
-    /// that `wrangler secret put` made, which must not answer anybody.
+    /// The version from here that goes on answering the rest of the requests.
     pub fn before(&self) -> Option<&Version> {
         let State::There(versions) = &self.state else { return None };
         let others = versions.iter().filter(|version| version.tag.is_some() && !self.is(version));
@@ -291,10 +305,10 @@ pub fn look_up(resources: &mut [(Resource, Found)], environment: &Environment, c
             lists.insert(*kind, cloudflare.list(path)?);
         }
         let all = || lists.get(kind).into_iter().flatten();
-        let is = |entry: &&Value, key: &str, value: &str| entry[key].as_str() == Some(value);
+        let is = |entry: &&Value, key: &str, value: &str| text(entry, key) == Some(value);
         let by_id = known.and_then(|id| all().find(|entry| is(entry, id_key, id)));
         let entry = by_id.or_else(|| all().find(|entry| is(entry, name_key, name)));
-        *found = match entry.and_then(|entry| entry[id_key].as_str()) {
+        *found = match entry.and_then(|entry| text(entry, id_key)) {
             Some(id) => Found::There(id.to_owned()),
             None => Found::Absent,
         };
@@ -307,7 +321,7 @@ fn applied(cloudflare: &Cloudflare, database: &str) -> Result<Vec<String>> {
         let answer =
             cloudflare.post(&format!("/d1/database/{database}/query"), &json!({ "sql": sql }))?.unwrap_or_default();
         let rows = answer.pointer("/0/results").and_then(Value::as_array).cloned().unwrap_or_default();
-        Ok(rows.iter().filter_map(|row| Some(row["name"].as_str()?.to_owned())).collect())
+        Ok(rows.iter().filter_map(|row| Some(text(row, "name")?.to_owned())).collect())
     };
     if query("SELECT name FROM sqlite_master WHERE name = 'd1_migrations'")?.is_empty() {
         return Ok(Vec::new());
@@ -321,12 +335,12 @@ pub fn deployed(cloudflare: &Cloudflare, name: &str) -> Result<State> {
     };
     let mut versions = Vec::new();
     for version in deployments.pointer("/deployments/0/versions").and_then(Value::as_array).into_iter().flatten() {
-        let Some(id) = version["version_id"].as_str() else { continue };
+        let Some(id) = text(version, "version_id") else { continue };
         let details = cloudflare.get(&format!("/workers/scripts/{name}/versions/{id}"))?.unwrap_or_default();
         versions.push(Version {
             id: id.to_owned(),
-            percentage: version["percentage"].as_f64().unwrap_or_default(),
-            tag: details.pointer("/annotations/workers~1tag").and_then(Value::as_str).map(str::to_owned),
+            percentage: version.get("percentage").and_then(Value::as_f64).unwrap_or_default(),
+            tag: details.get("annotations").and_then(|it| text(it, "workers/tag")).map(str::to_owned),
         });
     }
     Ok(State::There(versions))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::cloudflare::{self, Cloudflare};
+use super::cloudflare::{self, Cloudflare, text};
 use super::environment::Environment;
 use super::plan::{Found, Plan, Planned};
 use super::target::{Kind, Resource};
@@ -141,7 +141,7 @@ fn create(cloudflare: &Cloudflare, resource: &Resource) -> Result<String> {
         Kind::Queue => ("/queues", json!({ "queue_name": name }), "queue_id"),
     };
     let made = cloudflare.post(path, &body)?.unwrap_or_default();
-    Ok(made[id].as_str().with_context(|| format!("POST {path}: the answer has no {id}"))?.to_owned())
+    Ok(text(&made, id).with_context(|| format!("POST {path}: the answer has no {id}"))?.to_owned())
 }
 
 /// Buckets and queues are bound by their names: they need no id in the file.
@@ -159,12 +159,11 @@ fn upload(root: &Path, cloudflare: &Cloudflare, planned: &Planned, file: &str, g
     let Some((percent, before)) = gradual.zip(planned.before()) else {
         return wrangler(root, cloudflare, &[&["deploy"], labels.as_slice()].concat()).map(drop);
     };
-    let new = match planned.part() {
-        Some(version) => version.id.clone(),
-        None => {
-            let said = wrangler(root, cloudflare, &[&["versions", "upload"], labels.as_slice()].concat())?;
-            said.context("wrangler named no version")?
-        }
+    let new = if let Some(version) = planned.part() {
+        version.id.clone()
+    } else {
+        let said = wrangler(root, cloudflare, &[&["versions", "upload"], labels.as_slice()].concat())?;
+        said.context("wrangler named no version")?
     };
     let shares = [format!("{new}@{percent}"), format!("{}@{}", before.id, 100 - percent)];
     let [ours, rest] = &shares;
@@ -192,8 +191,8 @@ fn wrangler(root: &Path, cloudflare: &Cloudflare, arguments: &[&str]) -> Result<
     }
     let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let version = events
-        .filter(|event| event["type"] == "version-upload")
-        .find_map(|event| event["version_id"].as_str().map(str::to_owned));
+        .filter(|event| text(event, "type") == Some("version-upload"))
+        .find_map(|event| text(&event, "version_id").map(str::to_owned));
     Ok(version)
 }
 

@@ -43,6 +43,11 @@ pub enum Kind {
 
 /// The Workers of these patterns, a Worker after those that it binds to.
 pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &Environment) -> Result<Vec<Target<'a>>> {
+    for named in environment.file.workers.keys() {
+        if !project.workers().any(|worker| worker.config.name == *named) {
+            bail!("{}: no Worker is named {named}", environment.path.display());
+        }
+    }
     let mut waiting = Vec::new();
     for worker in patterns.iter().flat_map(|pattern| &pattern.workers) {
         waiting.push(Target::read(&project.root, worker, environment)?);
@@ -70,14 +75,13 @@ pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &En
 
 impl<'a> Target<'a> {
     fn read(root: &Path, worker: &'a Worker, environment: &Environment) -> Result<Self> {
-        let production = environment.name == PRODUCTION;
         let written = &worker.config;
         let name = environment.named(&written.name);
         let mut config: Table = read_toml(&root.join(&worker.folder).join("wrangler.toml"))?;
         config.insert("name".to_owned(), name.clone().into());
 
         // One address cannot lead to two environments, so those in the wrangler.toml are production's.
-        if !production {
+        if environment.name != PRODUCTION {
             config.remove("route");
             config.remove("routes");
         }
@@ -109,14 +113,19 @@ impl<'a> Target<'a> {
             rename(consumer, "queue");
             rename(consumer, "dead_letter_queue");
         });
-        // An id that is no placeholder is data which somebody named by hand, and for production only.
-        let ours = |id: &str| !production || id.bytes().all(|b| matches!(b, b'0' | b'-'));
+        // Ids differ by environment, so they are in its file, and the blank ones here give way to them.
         for (table, key) in [("kv_namespaces", "id"), ("d1_databases", "database_id")] {
-            each(&mut config, &[table], |binding| {
-                if binding.get(key).and_then(Value::as_str).is_some_and(ours) {
-                    binding.remove(key);
+            for binding in tables(&config, table) {
+                let (id, name) = (text(binding, key), text(binding, "binding"));
+                if id.bytes().any(|b| !matches!(b, b'0' | b'-')) {
+                    bail!(
+                        "{}: write the {key} of {name} into [{table}] of {}",
+                        written.name,
+                        environment.path.display()
+                    );
                 }
-            });
+            }
+            each(&mut config, &[table], |binding| drop(binding.remove(key)));
         }
 
         let mut resources = Vec::new();
@@ -126,10 +135,10 @@ impl<'a> Target<'a> {
                 resources.push(resource);
             }
         };
-        for kv in written.kv_namespaces.iter().filter(|kv| ours(&kv.id)) {
+        for kv in &written.kv_namespaces {
             add(Kind::Kv, title(&name, &kv.binding));
         }
-        for database in written.d1_databases.iter().filter(|database| ours(&database.database_id)) {
+        for database in &written.d1_databases {
             add(Kind::D1, environment.named(&database.database_name));
         }
         for bucket in &written.r2_buckets {
@@ -153,7 +162,7 @@ impl<'a> Target<'a> {
     /// Puts in the ids of what is there by now.
     pub fn fill(&mut self, id: impl Fn(Kind, &str) -> Option<String>) {
         let put = |entry: &mut Table, key: &str, kind, name: &str| {
-            if let (false, Some(id)) = (entry.contains_key(key), id(kind, name)) {
+            if let Some(id) = id(kind, name) {
                 entry.insert(key.to_owned(), id.into());
             }
         };
@@ -228,7 +237,7 @@ impl<'a> Target<'a> {
             for entry in fs::read_dir(&folder)? {
                 files.push(entry?.file_name().to_string_lossy().into_owned());
             }
-            files.retain(|file| file.ends_with(".sql"));
+            files.retain(|file| Path::new(file).extension().is_some_and(|extension| extension == "sql"));
             files.sort();
             return Ok(Some((written.binding.clone(), files)));
         }

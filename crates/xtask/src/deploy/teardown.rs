@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::{Context, Result, bail};
 
-use super::cloudflare::Cloudflare;
+use super::cloudflare::{Cloudflare, text};
 use super::environment::Environment;
 use super::plan::{self, Found, State};
 use super::steps;
@@ -72,7 +72,7 @@ fn steps(cloudflare: &Cloudflare, environment: &Environment, targets: &[Target])
     for (queue, id) in resources.iter().filter(|(resource, _)| resource.kind == Kind::Queue) {
         let consumers = cloudflare.get(&format!("/queues/{id}/consumers"))?.unwrap_or_default();
         for consumer in consumers.as_array().into_iter().flatten() {
-            if let Some(consumer) = consumer["consumer_id"].as_str() {
+            if let Some(consumer) = text(consumer, "consumer_id") {
                 let step = Step::Consumer(id.clone(), consumer.to_owned());
                 steps.push((step, format!("consumer of {}", queue.name)));
             }
@@ -84,7 +84,7 @@ fn steps(cloudflare: &Cloudflare, environment: &Environment, targets: &[Target])
         }
         let domains = cloudflare.get(&format!("/workers/domains?service={}", target.name))?.unwrap_or_default();
         for domain in domains.as_array().into_iter().flatten() {
-            if let (Some(id), Some(name)) = (domain["id"].as_str(), domain["hostname"].as_str()) {
+            if let (Some(id), Some(name)) = (text(domain, "id"), text(domain, "hostname")) {
                 steps.push((Step::Domain(id.to_owned()), format!("domain {name}")));
             }
         }

@@ -100,7 +100,7 @@ pub fn readmes(made: &Path, pattern: &Pattern, name: &Name) -> Result<()> {
         let what = what.with_context(|| format!("crates/{folder} has no description"))?;
         crates.push(format!("| [crates/{folder}](crates/{folder}/src/lib.rs) | {what} |"));
     }
-    let readme = include_str!("README.md")
+    let readme = include_str!("readme.template")
         .replace("{name}", name.as_str())
         .replace("{about}", about)
         .replace("{crates}", &crates.join("\n"));
