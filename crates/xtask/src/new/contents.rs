@@ -145,7 +145,9 @@ pub fn unused_npm_packages(root: &Path, along: &[PathBuf], behind: &[PathBuf]) -
     };
     let (along, behind) = (scripts(along)?, scripts(behind)?);
     let imports = |script: &str, name: &str| {
-        ["from ", "import("].iter().any(|by| ['"', '/'].iter().any(|end| script.contains(&format!("{by}\"{name}{end}"))))
+        ["from ", "import("]
+            .iter()
+            .any(|by| ['"', '/'].iter().any(|end| script.contains(&format!("{by}\"{name}{end}"))))
     };
     let package: PackageJson = serde_json::from_str(&fs::read_to_string(root.join("package.json"))?)?;
     Ok(package.dev_dependencies.into_keys().filter(|name| imports(&behind, name) && !imports(&along, name)).collect())
