@@ -17,11 +17,6 @@ pub fn manifests(made: &Path) -> Result<()> {
         let keep = |line: &&str| !line.contains("mod new;") && !line.contains("new::");
         text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
     })?;
-    edit(&made.join("crates/xtask/Cargo.toml"), |manifest| {
-        // For this command only; there, it is for tests.
-        table(manifest.as_table_mut(), &["dependencies"])?.remove("tempfile");
-        Ok(())
-    })?;
 
     let mut inherited = BTreeSet::new();
     for manifest in files(made)?.iter().filter(|file| file.ends_with("Cargo.toml")) {
