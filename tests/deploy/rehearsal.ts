@@ -5,7 +5,6 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "smol-toml";
-import { readPattern } from "../harness/pattern.ts";
 import { Cloudflare, type Mode } from "./cloudflare.ts";
 
 export const FIXTURE = join(import.meta.dirname, "fixture");
@@ -36,11 +35,12 @@ export class Checkout {
     writeFileSync(join(this.root, path), text);
   }
 
-  /** Where the Worker's main module is that people reach, and its name. */
+  /** The Worker that people reach; its files only, since the stand-ins are not here. */
   main(slug: string) {
-    const { folder } = readPattern(join(this.root, "patterns", slug)).workers.find((worker) => worker.public)!;
-    const { name, main, workers_dev = true } = parse(readFileSync(join(folder, "wrangler.toml"), "utf8")) as any;
-    return { name, workersDev: workers_dev, file: join(folder, main) };
+    const pattern = `patterns/${slug}`, read = (file: string): any => parse(this.file(file)!);
+    const folder = join(pattern, read(`${pattern}/pattern.toml`).workers.find((worker: any) => worker.public).name);
+    const { name, main, workers_dev: workersDev = true } = read(`${folder}/wrangler.toml`);
+    return { name, workersDev, file: join(this.root, folder, main) };
   }
 
   remove() { rmSync(this.root, { recursive: true, force: true }); }
