@@ -1,7 +1,7 @@
 // The README's "By hand": a Worker run as the ecosystem expects, by wrangler and without our scripts.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { freePorts } from "./harness/ports.ts";
@@ -15,6 +15,7 @@ test("tiny-api runs by hand, with the commands that the README shows", { timeout
   assert.ok(commands.length);
 
   // A developer's own local data stays what it is.
+  mkdirSync(join(ROOT, "target"), { recursive: true });
   const own = join(cwd, ".wrangler"), aside = join(mkdtempSync(join(ROOT, "target/by-hand-")), "wrangler");
   if (existsSync(own)) renameSync(own, aside);
   t.after(() => {

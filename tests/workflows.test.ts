@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { TextDocument } from "vscode-languageserver-textdocument";
+import { parse } from "yaml";
 
 const ROOT = resolve(import.meta.dirname, ".."), folder = join(ROOT, ".github/workflows");
 const workflows = readdirSync(folder).map((name) => join(folder, name));
@@ -34,6 +35,27 @@ test("every script that a workflow runs is there", () => {
   const scripts = workflows.flatMap((file) => readFileSync(file, "utf8").match(/\.\/scripts\/\w+/g) ?? []);
   assert.ok(scripts.length >= 3);
   for (const script of scripts) assert.ok(existsSync(join(ROOT, script)), script);
+});
+
+/** The text of the step that finds out what a push deploys, run as GitHub runs it, beside a `gh` and a `cargo` of our own. */
+function changed(gh: string, cargo: string, env: Record<string, string> = {}) {
+  const { steps } = parse(readFileSync(join(folder, "deploy.yml"), "utf8")).jobs.changed, output = join(temporary, "output");
+  const bin = mkdtempSync(join(temporary, "bin-"));
+  for (const [name, script] of Object.entries({ gh, cargo })) writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  writeFileSync(output, "");
+  const { status } = spawnSync("bash", ["-e", "-c", steps.find((step: { id?: string }) => step.id === "changed").run], { stdio: "ignore",
+    env: { PATH: `${bin}:${process.env.PATH}`, GITHUB_OUTPUT: output, GITHUB_REPOSITORY: "us/it", QUERY: "", ASKED: "", DEPLOYED: "a b", ...env } });
+  return status ? `failed: ${readFileSync(output, "utf8")}` : readFileSync(output, "utf8");
+}
+
+test("a push deploys what changed since the last deployment, of the patterns that the variable names", () => {
+  assert.equal(changed("echo abc", 'echo "$*"'), "patterns=xtask changed abc a b\n");
+  assert.equal(changed("exit 1", "exit 1", { ASKED: "c d" }), "patterns=c d\n");
+});
+
+test("where nobody can tell what changed, the workflow fails and does not deploy nothing in silence", () => {
+  assert.equal(changed("exit 1", "echo a"), "failed: ");
+  assert.equal(changed("echo abc", "exit 1"), "failed: ");
 });
 
 // zizmor is a program of PyPI's, so this needs a Python; GitHub's runners and most laptops have one.

@@ -58,6 +58,10 @@ export class Cloudflare {
   zones = new Map([["zone-of-example-com", { name: "example.com", routes: new Map<string, { pattern: string; script: string }>() }]]);
   /** What a Worker answers with, where it is not 200. */
   answers = new Map<string, number>();
+  /** So many requests to addresses find them not spread yet. */
+  spreading = 0;
+  /** A path in the account that is answered with 404, though it is there. */
+  missing?: string;
   /** Requests to addresses, not to the API. */
   visits: string[] = [];
   calls: Call[] = [];
@@ -80,9 +84,9 @@ export class Cloudflare {
     execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=edge",
       "-addext", `subjectAltName=DNS:*.${SUBDOMAIN}.workers.dev,DNS:example.com,DNS:*.example.com`, "-keyout", key, "-out", cert], { stdio: "pipe" });
     this.#edge = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
-      const status = this.#visit(request.headers.host!);
+      const ours = this.spreading-- <= 0, status = ours ? this.#visit(request.headers.host!) : 404;
       this.visits.push(`${request.headers.host}${request.url} ${status}`);
-      response.writeHead(status).end();
+      response.writeHead(status, ours && status !== 530 ? { "x-request-id": randomUUID() } : {}).end();
     }).listen(0, "127.0.0.1");
     this.#api = createServer((request, response) => void this.#answer(request, response)).listen(0, "127.0.0.1");
     // As a proxy it leads to every address there is.
@@ -115,7 +119,12 @@ export class Cloudflare {
   }
 
   fail(at: number, mode: Mode) { this.#fault = { at: this.calls.length + at, mode }; }
-  heal() { this.#fault = undefined; }
+  /** Tells whether there was such a call. */
+  heal(): boolean {
+    const hit = this.#fault?.call !== undefined;
+    this.#fault = undefined;
+    return hit;
+  }
 
   #visit(host: string): number {
     const name = host.endsWith(`.${SUBDOMAIN}.workers.dev`) ? host.split(".")[0] : undefined;
@@ -138,6 +147,7 @@ export class Cloudflare {
     try {
       if (request.headers.authorization !== `Bearer ${TOKEN}`) refuse(401, 10000, "Authentication error");
       if (fails && fault.mode === "before") refuse(500, 10013, "An unknown error has occurred");
+      if (call.path === this.missing) refuse(404, 7003, "Could not route to the path");
       const type = request.headers["content-type"] ?? "", body = Buffer.concat(chunks);
       const parsed = type.startsWith("multipart/") ? await new Response(body, { headers: { "content-type": type } }).formData()
         : body.length ? JSON.parse(body.toString()) : undefined;

@@ -2,6 +2,7 @@
 // interrupted deployment is finished by the same command. sweep.ts interrupts at every call; here it is a sample.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -43,7 +44,9 @@ describe("rehearsal", { concurrency: 2 }, () => {
       assert.deepEqual(d1[0].migrations, ["0001_orders.sql", "0002_notes.sql"]);
       assert.deepEqual(queues.map(({ name, consumers }) => [name, consumers.map((c) => [c.script, c.dead_letter_queue])]),
         [["shop-jobs", [["shop-worker", "shop-jobs-dead"]]], ["shop-jobs-dead", []]]);
-      assert.deepEqual([domains, routes], [[{ hostname: "shop.example.com", service: "shop" }], [{ pattern: "example.com/shop/*", script: "shop" }]]);
+      assert.deepEqual(domains, [{ hostname: "shop.example.com", service: "shop" }]);
+      assert.deepEqual(routes, ["*.example.com/shop/*", "example.com/shop/*"].map((pattern) => ({ pattern, script: "shop" })));
+      assert.match(out, /\*\.example\.com\/shop\/\* \(not asked\)/);
       assert.deepEqual(shop.cloudflare.visits, ["shop.example.com/ 200", "example.com/shop/ 200"]);
       const file = shop.checkout.file("environments/production.toml")!;
       assert.match(file, /# Ours\.\n\[workers\.shop\] # the front\n/);
@@ -56,7 +59,7 @@ describe("rehearsal", { concurrency: 2 }, () => {
       const versions = shop.cloudflare.workers.get("shop")!.versions.length;
       shop.checkout.write("environments/production.toml", shop.checkout.file("environments/production.toml")!.replace(id, "0".repeat(32)));
       const out = await shop.succeeds();
-      assert.match(out, /Worker +shop +unchanged/);
+      assert.match(out, /Worker +shop +unchanged, deployed again,/);
       assert.deepEqual(shop.cloudflare.state, state);
       assert.equal(shop.cloudflare.workers.get("shop")!.versions.length, versions + 1);
       shop.remembers();
@@ -104,10 +107,15 @@ describe("rehearsal", { concurrency: 2 }, () => {
       shop.remembers();
     });
 
-    test("a public Worker may refuse strangers, but must not fail", async () => {
-      const { answers } = shop.cloudflare;
-      answers.set("shop", 401);
-      await shop.succeeds("--gradual", "50"); // deploys nothing: all is unchanged
+    test("a public Worker may refuse strangers or have nothing there, but must not fail; a 404 of Cloudflare's own is awaited, and told", async () => {
+      const { answers, visits } = shop.cloudflare, { length } = visits;
+      answers.set("shop", 404);
+      const own = await shop.succeeds("--gradual", "50"); // deploys nothing: all is unchanged
+      assert.match(own, /Worker +shop +unchanged, \d/);
+      assert.deepEqual(visits.slice(length), ["shop.example.com/ 404", "example.com/shop/ 404"]);
+      assert.doesNotMatch(own, /warning/);
+      shop.cloudflare.spreading = 2;
+      assert.match(await shop.succeeds("--gradual", "50", "--wait", "0"), /404\n +warning: it has no x-request-id/);
       answers.set("shop", 503);
       const { status, out } = await shop.deploy("--gradual", "50", "--wait", "1");
       answers.clear();
@@ -132,11 +140,26 @@ describe("rehearsal", { concurrency: 2 }, () => {
     });
 
     test("a teardown asks, keeps a bucket that is not empty, and run again ends with nothing left", async () => {
-      const before = shop.cloudflare.state, { r2 } = shop.cloudflare;
+      const { r2, kv, d1 } = shop.cloudflare, file = "environments/production.toml", [database] = d1.keys();
+      shop.checkout.write(file, shop.checkout.file(file)!.replace(database, "f".repeat(database.length)));
+      kv.clear(); // by an interrupted teardown, say
+      const before = shop.cloudflare.state, written = shop.checkout.file(file);
+      const unchanged = () => assert.deepEqual([shop.cloudflare.state, shop.checkout.file(file)], [before, written]);
+      const planned = await shop.succeeds("--teardown", "--dry-run");
+      assert.match(planned, /D1 database shop and what is in it \(found by name, not recorded in environments\/production\.toml\)\n/);
+      assert.match(planned, /R2 bucket shop-files and what is in it \(found by name\)\n/);
+      assert.match(planned, /the id of KV namespace shop-PLANS, which is gone, from environments\/production\.toml\n/);
+      unchanged();
       const asked = await shop.deploy("--teardown");
       assert.equal(asked.status, 1);
       assert.match(asked.out, /D1 database shop and what is in it[^]*without a terminal to ask on, say --yes/);
-      assert.deepEqual(shop.cloudflare.state, before);
+      unchanged();
+      shop.cloudflare.missing = "/storage/kv/namespaces";
+      const lost = await shop.deploy("--teardown", "--yes");
+      shop.cloudflare.missing = undefined;
+      assert.equal(lost.status, 1);
+      assert.match(lost.out, /nothing was changed: GET \/storage\/kv\/namespaces\S*: 404/);
+      unchanged();
 
       r2.get("shop-files")!.objects.set("a.txt", "precious");
       const kept = await shop.deploy("--teardown", "--yes");
@@ -151,9 +174,10 @@ describe("rehearsal", { concurrency: 2 }, () => {
     });
   });
 
-  // Another sample with another EDGE_SEED: of each deployment one call that changes something and one that reads.
+  // Of each deployment one call that changes something and one that reads, others in each run.
   test("an interrupted deployment, run again, ends as if nothing had happened", { concurrency: 1 }, async (t) => {
-    let seed = Number(process.env.EDGE_SEED ?? 7);
+    let seed = Number(process.env.EDGE_SEED ?? randomInt(1, 2147483647));
+    t.diagnostic(`EDGE_SEED=${seed} takes this sample again`);
     const random = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
     const samples: { slug: string; at: number; mode: Mode; call: string; state: unknown }[] = [];
     for (const slug of ["machine-gateway", "shop"]) await within(slug, async (world) => {
@@ -196,20 +220,21 @@ describe("rehearsal", { concurrency: 2 }, () => {
     assert.deepEqual(cloudflare.calls.filter(({ method }) => method !== "GET"), []);
     assert.equal(checkout.file("environments/production.toml"), undefined);
 
+    cloudflare.spreading = 1;
     const out = await world.succeeds();
     const build = join(checkout.root, "patterns/tiny-api/build"), [{ version, percentage }] = cloudflare.deployed("tiny-api");
     assert.equal(percentage, 100);
     assert.deepEqual([...version.modules.keys()].sort(), readdirSync(build).sort());
     for (const [name, bytes] of version.modules) assert.ok(bytes.equals(readFileSync(join(build, name))), name);
     assert.ok(out.includes(sha256(version.modules.get("index_bg.wasm")!)));
-    assert.deepEqual(cloudflare.visits, ["tiny-api.acme.workers.dev/ 200"]);
+    assert.deepEqual(cloudflare.visits, ["tiny-api.acme.workers.dev/ 404", "tiny-api.acme.workers.dev/ 200"]);
+    assert.doesNotMatch(out, /warning/);
     world.remembers();
     assert.ok(!out.includes(TOKEN));
   }));
 
   test("machine-gateway: the internal Worker has no route, no domain and no address", () => within("machine-gateway", async (world) => {
     const { cloudflare, checkout } = world;
-    checkout.write("environments/production.toml", '[workers.machine-gateway]\nroutes = [{ pattern = "api.example.com", custom_domain = true }]\n');
     await world.succeeds();
     const { workers, domains, routes } = cloudflare.state;
     assert.deepEqual(workers.map(({ name, workersDev, previews }) => ({ name, workersDev, previews })), [
@@ -223,6 +248,18 @@ describe("rehearsal", { concurrency: 2 }, () => {
     const { status, out } = await deploy(checkout, ["machine-gateway"], cloudflare.env);
     assert.equal(status, 1);
     assert.match(out, /machine-gateway-orders is internal, it gets no route/);
+  }));
+
+  test("machine-gateway: without an address it is refused before anything is changed, with the lines to write", () => within("machine-gateway", async (world) => {
+    const { cloudflare, checkout } = world, staging = ["--env", "staging"];
+    const { status, out } = await world.deploy(...staging);
+    assert.equal(status, 1);
+    const [, lines] = /without any address in staging; nothing was changed\. Write into environments\/staging\.toml, .*:\n\n([^]*)/.exec(out)!;
+    assert.deepEqual(cloudflare.calls.filter(({ method }) => method !== "GET"), []);
+    assert.equal(checkout.file("environments/staging.toml"), undefined);
+    checkout.write("environments/staging.toml", lines.replace("api.", "staging."));
+    await world.succeeds(...staging);
+    world.remembers("staging");
   }));
 
   test("Workers that bind to each other in a circle are refused, with the reason", async () => {
@@ -245,11 +282,25 @@ describe("rehearsal", { concurrency: 2 }, () => {
       checkout.write(file, checkout.file(file)!.replace("0".repeat(32), id));
       const { status, out } = await deploy(checkout, ["shop", "--dry-run"], { HOME: checkout.root });
       assert.equal(status, 1);
-      assert.match(out, /shop: write the id of PLANS into \[kv_namespaces\] of environments\/production\.toml/);
-      checkout.write("environments/staging.toml", "[workers.shpo]\n");
-      const typo = await deploy(checkout, ["shop", "--dry-run", "--env", "staging"], { HOME: checkout.root });
-      assert.equal(typo.status, 1);
-      assert.match(typo.out, /environments\/staging\.toml: no Worker is named shpo/);
+      const [, lines] = /api\/wrangler\.toml: put zeros for the id there, and write into environments\/production\.toml:\n\n([^]*)/.exec(out)!;
+      checkout.write(file, checkout.file(file)!.replace(id, "0".repeat(32)));
+      checkout.write("environments/production.toml", lines);
+      const taken = await deploy(checkout, ["shop", "--dry-run"], { HOME: checkout.root });
+      assert.equal(taken.status, 0, taken.out);
+      for (const [wrong, why] of [
+        ["[workers.shpo]", /environments\/staging\.toml: no Worker is named shpo/],
+        ['[workers.shop]\nvars = { GRETING = "hi" }', /shop has no variable GRETING in the \[vars\] of its wrangler\.toml; there are: GREETING, LIMITS/],
+        [`[kv_namespaces]\nPLANS = "${id}"`, /no Worker has PLANS, which is in \[kv_namespaces\]; there are: shop-staging-PLANS/],
+        [`[d1_databases]\nshop = "${id}"`, /no Worker has shop, which is in \[d1_databases\]; there are: shop-staging\n/],
+      ] as const) {
+        checkout.write("environments/staging.toml", `${wrong}\n`);
+        const { status, out } = await deploy(checkout, ["shop", "--dry-run", "--env", "staging"], { HOME: checkout.root });
+        assert.equal(status, 1, wrong);
+        assert.match(out, why);
+      }
+      checkout.write("environments/staging.toml", '[workers.shop]\nroutes = ["https://example.com/a*", "https://*.example.com/*", "example.com"]\n');
+      const asked = await deploy(checkout, ["shop", "--dry-run", "--env", "staging"], { HOME: checkout.root });
+      assert.match(asked.out, / https:\/\/example\.com\/a https:\/\/example\.com\/ https:\/\/\*\.example\.com\/\* \(not asked\)\n/);
       const named = await deploy(checkout, ["shop", "--dry-run", "--env", "../secret"], { HOME: checkout.root });
       assert.equal(named.status, 1);
       assert.match(named.out, /no name for an environment/);

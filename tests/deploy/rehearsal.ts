@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "smol-toml";
+import { readPattern } from "../harness/pattern.ts";
 import { Cloudflare, type Mode } from "./cloudflare.ts";
 
 export const FIXTURE = join(import.meta.dirname, "fixture");
@@ -12,7 +13,8 @@ const REPOSITORY = resolve(import.meta.dirname, "../.."), TARGET = process.env.C
 
 const ENVIRONMENT = `# Ours.
 [workers.shop] # the front
-routes = [{ pattern = "shop.example.com", custom_domain = true }, { pattern = "example.com/shop/*", zone_name = "example.com" }]
+routes = [{ pattern = "shop.example.com", custom_domain = true }, { pattern = "example.com/shop/*", zone_name = "example.com" },
+  { pattern = "*.example.com/shop/*", zone_name = "example.com" }]
 vars = { GREETING = "good day" }
 `;
 
@@ -32,6 +34,13 @@ export class Checkout {
   write(path: string, text: string) {
     mkdirSync(dirname(join(this.root, path)), { recursive: true });
     writeFileSync(join(this.root, path), text);
+  }
+
+  /** Where the Worker's main module is that people reach, and its name. */
+  main(slug: string) {
+    const { folder } = readPattern(join(this.root, "patterns", slug)).workers.find((worker) => worker.public)!;
+    const { name, main, workers_dev = true } = parse(readFileSync(join(folder, "wrangler.toml"), "utf8")) as any;
+    return { name, workersDev: workers_dev, file: join(folder, main) };
   }
 
   remove() { rmSync(this.root, { recursive: true, force: true }); }
@@ -68,12 +77,12 @@ export class World {
   }
 
   static async start(slug: string): Promise<World> {
-    const world = new World(slug, await Cloudflare.start());
-    if (slug === "shop") {
-      world.cloudflare.secret("shop", "API_KEY");
-      // Written by hand, before the first deployment.
-      world.checkout.write("environments/production.toml", ENVIRONMENT);
-    }
+    const world = new World(slug, await Cloudflare.start()), { name, workersDev } = world.checkout.main(slug);
+    if (slug === "shop") world.cloudflare.secret("shop", "API_KEY");
+    // Written by hand, before the first deployment.
+    const written = slug === "shop" ? ENVIRONMENT
+      : workersDev ? undefined : `[workers.${name}]\nroutes = [{ pattern = "api.example.com", custom_domain = true }]\n`;
+    if (written) world.checkout.write("environments/production.toml", written);
     return world;
   }
 
@@ -98,7 +107,7 @@ export class World {
   async interrupted(at: number, mode: Mode, ...args: string[]) {
     this.cloudflare.fail(at, mode);
     const { status, out } = await this.deploy(...args);
-    this.cloudflare.heal();
+    assert.ok(this.cloudflare.heal(), `there was no call ${at}: ${out}`);
     // Wrangler shrugs off some failures: they are right after the next run all the same.
     if (status) assert.match(out, /nothing was changed|Not done: /);
     await this.succeeds(...args);

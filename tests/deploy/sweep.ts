@@ -2,11 +2,10 @@
 // makes, before and after the effect of the call, and run again. Takes long; ./scripts/test runs a part of it.
 import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
-import { join } from "node:path";
+import { slugs as patterns } from "../harness/pattern.ts";
 import { BOTH, World } from "./rehearsal.ts";
 
-const MAIN: Record<string, string> = { "tiny-api": "build/index.js", "machine-gateway": "gateway/build/index.js", shop: "api/src/index.js" };
-const wanted = process.argv.slice(2), slugs = wanted.length ? wanted : Object.keys(MAIN);
+const wanted = process.argv.slice(2), slugs = wanted.length ? wanted : [...patterns(), "shop"];
 let failures = 0;
 
 /** Two at a time, since most of the time is wrangler starting. */
@@ -33,7 +32,7 @@ async function within(slug: string, story: (world: World) => Promise<void>) {
 
 for (const slug of slugs) {
   let first!: Awaited<ReturnType<World["reference"]>>, again!: typeof first, gone!: typeof first;
-  const change = ({ checkout }: World) => appendFileSync(join(checkout.root, "patterns", slug, MAIN[slug]), "\n// changed\n");
+  const change = ({ checkout }: World) => appendFileSync(checkout.main(slug).file, "\n// changed\n");
   await within(slug, async (world) => {
     first = await world.reference();
     change(world);

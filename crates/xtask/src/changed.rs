@@ -11,18 +11,19 @@ use crate::project::{Package, Pattern, Project, packages};
 /// Prints the patterns whose deployment differs since a commit, on one line.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What the tree is compared with. One that is not there (a forced push, a new branch) means that everything changed.
+    /// What the tree is compared with. One that is not there (after a forced push, or before the first deployment) means that
+    /// everything changed.
     since: String,
     /// Of these patterns only; of all, without one.
     slugs: Vec<String>,
 }
 
-/// What every Worker is built by.
+/// What every Worker is built by, and what all of them have of their own where a push is deployed to.
 const BUILD: &[&str] = &[
     ".cargo/",
     "Cargo.lock",
     "Cargo.toml",
-    "environments/",
+    "environments/production.toml",
     "package-lock.json",
     "rust-toolchain.toml",
     "scripts/build",
@@ -47,12 +48,16 @@ pub fn run(project: &Project, Arguments { since, slugs }: &Arguments) -> Result<
 
 /// The files that differ, from the root; none, where git does not know the commit.
 fn files(root: &Path, since: &str) -> Option<Vec<String>> {
-    let diff = Command::new("git").current_dir(root).args(["diff", "--name-only", since, "--"]).output().ok()?;
+    let diff = Command::new("git")
+        .current_dir(root)
+        .args(["diff", "--name-only", "--no-renames", "-z", since, "--"])
+        .output()
+        .ok()?;
     if !diff.status.success() {
         eprint!("xtask: taking everything as changed: {}", String::from_utf8_lossy(&diff.stderr));
         return None;
     }
-    Some(String::from_utf8_lossy(&diff.stdout).lines().map(str::to_owned).collect())
+    Some(String::from_utf8_lossy(&diff.stdout).split_terminator('\0').map(str::to_owned).collect())
 }
 
 /// The pattern's own folder, and those of the crates of this checkout that its Workers are built with.

@@ -74,7 +74,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let plan = Plan::make(project, &environment, targets, cloudflare.as_ref()).context("nothing was changed")?;
     plan.print(arguments.gradual);
     let (false, Some(cloudflare)) = (arguments.dry_run, &cloudflare) else { return Ok(()) };
-    plan.refuse(arguments.gradual)?;
+    plan.refuse(&environment, arguments.gradual)?;
     steps::deploy(project, &environment, cloudflare, plan, arguments.gradual, Duration::from_secs(arguments.wait))
 }
 

@@ -1,4 +1,4 @@
-//! Rule: a pattern's README has the template's sections, in their order; links lead somewhere.
+//! Rule: a pattern's README has the template's sections, in their order; links lead somewhere; nothing that exists is announced.
 //!
 //! Whoever knows one pattern's README finds everything in the others. Links to the web are not followed: a check that depends
 //! on others' servers fails for reasons that are nobody's here.
@@ -40,9 +40,24 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
         .into_iter()
         .filter(|file| file.extension().is_some_and(|extension| extension == "md"))
     {
-        links(project, &file, &source::read(&project.root, &file)?, findings)?;
+        let text = source::read(&project.root, &file)?;
+        links(project, &file, &text, findings)?;
+        announced(project, &file, &text, findings);
     }
     Ok(())
+}
+
+/// `` `flags` (planned) `` in prose, and `"flags<br/>(planned)"` in a chart.
+fn announced(project: &Project, file: &Path, text: &str, findings: &mut Findings) {
+    for line in text.lines().filter(|line| line.contains("(planned)")) {
+        let in_chart = line.split('"').filter(|node| node.contains("<br/>(planned)"));
+        let names: Vec<_> = in_chart.flat_map(|node| node.split([',', '<'])).map(str::trim).collect();
+        for slug in project.slugs() {
+            if line.contains(&format!("`{slug}`")) || names.contains(&slug) {
+                findings.add(file, format!("says that {slug} is planned: it exists, link to what shows it"));
+            }
+        }
+    }
 }
 
 fn template(slug: &str, file: &Path, text: &str, findings: &mut Findings) {
@@ -165,6 +180,18 @@ mod tests {
     fn a_pattern_has_a_readme() {
         // and what links to it leads nowhere
         Tree::good().without(README).also_breaks(check, "patterns/shop", "has no README.md");
+    }
+
+    #[test]
+    fn a_pattern_that_exists_is_not_announced() {
+        let choosing = "docs/CHOOSING.md";
+        Tree::good().put(choosing, "`rag`, `flags` (planned); [shop](../patterns/shop/README.md)\n").keeps(check);
+        Tree::good().put(choosing, "`shop`, `flags` (planned)\n").breaks(check, choosing, "shop is planned");
+        Tree::good().put(choosing, "  a --> b[\"rag, shop<br/>(planned)\"]\n").breaks(
+            check,
+            choosing,
+            "shop is planned",
+        );
     }
 
     #[test]

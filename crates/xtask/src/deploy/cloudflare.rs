@@ -21,7 +21,7 @@ const FETCH: &str = "
     let answer;
     try {
         const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(seconds * 1000), ...init });
-        answer = { status: response.status, body: await response.text() };
+        answer = { status: response.status, named: response.headers.has('x-request-id'), body: await response.text() };
     } catch (e) {
         answer = { error: [e.message, e.cause?.message ?? e.cause?.code].filter(Boolean).join(': ') };
     }
@@ -30,11 +30,19 @@ const FETCH: &str = "
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Answer {
-    Response { status: u16, body: String },
+    Response(Response),
     Failed { error: String },
 }
 
-fn fetch(request: &Value) -> Result<(u16, String)> {
+#[derive(Deserialize)]
+pub struct Response {
+    pub status: u16,
+    /// It has an `x-request-id`.
+    pub named: bool,
+    body: String,
+}
+
+fn fetch(request: &Value) -> Result<Response> {
     let mut node = Command::new("node")
         .args(["--no-warnings", "--input-type=module", "--eval", FETCH])
         .env("NODE_USE_ENV_PROXY", "1") // as wrangler does
@@ -46,14 +54,14 @@ fn fetch(request: &Value) -> Result<(u16, String)> {
         stdin.write_all(request.to_string().as_bytes())?;
     }
     match serde_json::from_slice(&node.wait_with_output()?.stdout).context("node gave no answer")? {
-        Answer::Response { status, body } => Ok((status, body)),
+        Answer::Response(response) => Ok(response),
         Answer::Failed { error } => bail!(error),
     }
 }
 
-/// The status that an address answers with.
-pub fn status(url: &str) -> Result<u16> {
-    Ok(fetch(&json!({ "url": url, "seconds": 10 }))?.0)
+/// What an address answers with.
+pub fn visit(url: &str) -> Result<Response> {
+    fetch(&json!({ "url": url, "seconds": 10 }))
 }
 
 /// One account.
@@ -100,8 +108,8 @@ impl Cloudflare {
         if let (Some(body), Some(request)) = (body, request.as_object_mut()) {
             request.insert("body".to_owned(), body.to_string().into());
         }
-        let (status, text) = fetch(&request).with_context(what)?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let Response { status, body, .. } = fetch(&request).with_context(what)?;
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match status {
             200..300 => Ok(Some(answer)),
             404 => Ok(None),
@@ -118,19 +126,33 @@ impl Cloudflare {
     }
 
     /// Everything in a list that comes in pages.
-    pub fn list(&self, path: &str) -> Result<Vec<Value>> {
+    pub fn pages(&self, path: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         for page in 1.. {
-            let Some(mut answer) = self.call("GET", &format!("{path}?page={page}&per_page=100"), None)? else { break };
-            let Some(Value::Array(some)) = answer.get_mut("result").map(Value::take) else { break };
+            let (some, total) = self.list_and_total(&format!("{path}?page={page}&per_page=100"))?;
             let empty = some.is_empty();
             all.extend(some);
-            let total = answer.pointer("/result_info/total_count").and_then(Value::as_u64).unwrap_or_default();
             if empty || all.len() as u64 >= total {
                 break;
             }
         }
         Ok(all)
+    }
+
+    /// A list that comes whole.
+    pub fn list(&self, path: &str) -> Result<Vec<Value>> {
+        Ok(self.list_and_total(path)?.0)
+    }
+
+    /// Where nothing is, Cloudflare says so with an empty list. Anything else must not pass for one: what is not in a list is
+    /// created, or forgotten.
+    fn list_and_total(&self, path: &str) -> Result<(Vec<Value>, u64)> {
+        let mut answer = self.call("GET", path, None)?.with_context(|| format!("GET {path}: 404, which is no list"))?;
+        let total = answer.pointer("/result_info/total_count").and_then(Value::as_u64).unwrap_or_default();
+        match answer.get_mut("result").map(Value::take) {
+            Some(Value::Array(some)) => Ok((some, total)),
+            _ => bail!("GET {path}: the answer has no list"),
+        }
     }
 
     /// None where the address is unknown.

@@ -49,7 +49,7 @@ pub struct File {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Own {
-    /// Added to `[vars]`, or instead of the same ones there.
+    /// Instead of the same ones in `[vars]`.
     #[serde(default)]
     pub vars: toml::Table,
     pub routes: Option<Vec<toml::Value>>,

@@ -111,8 +111,8 @@ impl<'a> Plan<'a> {
                     missing_secrets.retain(|secret| !set.contains(&secret.as_str()));
                 }
                 for domain in target.custom_domains() {
-                    let owners = cloudflare.get(&format!("/workers/domains?hostname={domain}"))?.unwrap_or_default();
-                    let owners = owners.as_array().into_iter().flatten().filter_map(|domain| text(domain, "service"));
+                    let owners = cloudflare.list(&format!("/workers/domains?hostname={domain}"))?;
+                    let owners = owners.iter().filter_map(|domain| text(domain, "service"));
                     taken.extend(
                         owners
                             .filter(|owner| *owner != target.name)
@@ -177,7 +177,8 @@ impl<'a> Plan<'a> {
             if let Some(wasm) = &upload.wasm {
                 println!("  {:<14}   wasm sha256 {wasm}", "");
             }
-            let addresses = target.addresses(self.subdomain.as_deref().unwrap_or("<subdomain>"));
+            let mut addresses = target.addresses(self.subdomain.as_deref().unwrap_or("<subdomain>"));
+            addresses.extend(target.many_hosts().map(|route| format!("{route} (not asked)")));
             match (target.worker.public, addresses.is_empty()) {
                 (true, false) => println!("  {:<14}   {}", "", addresses.join(" ")),
                 (true, true) => println!("  {:<14}   public, but without any address: give it `routes`", ""),
@@ -191,7 +192,20 @@ impl<'a> Plan<'a> {
     }
 
     /// Ends here, with nothing changed, what would break half-way.
-    pub fn refuse(&self, gradual: Option<u8>) -> Result<()> {
+    pub fn refuse(&self, environment: &Environment, gradual: Option<u8>) -> Result<()> {
+        let mut lines = Vec::new();
+        for Target { worker, .. } in self.workers.iter().map(|planned| &planned.target).filter(|it| it.unreachable()) {
+            let routes = r#"routes = [{ pattern = "api.example.com", custom_domain = true }]"#;
+            lines.push(format!("\n\n  [workers.{}]\n  {routes}", worker.config.name));
+        }
+        if !lines.is_empty() {
+            bail!(
+                "public, but without any address in {}; nothing was changed. Write into {}, with a domain of yours:{}",
+                environment.name,
+                environment.path.display(),
+                lines.concat()
+            );
+        }
         if gradual.is_some() {
             // Perhaps it is the empty Worker that `wrangler secret put` made: that must not go on answering.
             let strange = self.workers.iter().filter(|planned| planned.is_there() && !planned.whole());
@@ -234,6 +248,7 @@ impl Planned<'_> {
         match (&self.state, self.before(), gradual) {
             (State::Unknown, ..) => "new or changed".to_owned(),
             (State::New, ..) => "new".to_owned(),
+            (State::There(_), _, None) if self.whole() => "unchanged, deployed again".to_owned(),
             (State::There(_), ..) if self.whole() => "unchanged".to_owned(),
             (State::There(_), Some(_), Some(percent)) => format!("changed, {percent} % of the requests"),
             (State::There(_), Some(_), None) => "changed".to_owned(),
@@ -287,14 +302,24 @@ fn id(resources: &[(Resource, Found)], kind: Kind, name: &str) -> Option<String>
     })
 }
 
+/// The id in the environment's file. Buckets and queues are bound by their names, and need none.
+pub fn recorded<'e>(environment: &'e Environment, Resource { kind, name }: &Resource) -> Option<&'e String> {
+    match kind {
+        Kind::Kv => environment.file.kv_namespaces.get(name),
+        Kind::D1 => environment.file.d1_databases.get(name),
+        Kind::R2 | Kind::Queue => None,
+    }
+}
+
 /// Finds resources by the id in the environment's file, or else by name: then it is what an interrupted run created.
 pub fn look_up(resources: &mut [(Resource, Found)], environment: &Environment, cloudflare: &Cloudflare) -> Result<()> {
     let mut lists: BTreeMap<Kind, Vec<Value>> = BTreeMap::new();
-    for (Resource { kind, name }, found) in resources {
-        let (path, id_key, name_key, known) = match kind {
-            Kind::Kv => ("/storage/kv/namespaces", "id", "title", environment.file.kv_namespaces.get(name)),
-            Kind::D1 => ("/d1/database", "uuid", "name", environment.file.d1_databases.get(name)),
-            Kind::Queue => ("/queues", "queue_id", "queue_name", None),
+    for (resource, found) in resources {
+        let Resource { kind, name } = &*resource;
+        let (path, id_key, name_key) = match kind {
+            Kind::Kv => ("/storage/kv/namespaces", "id", "title"),
+            Kind::D1 => ("/d1/database", "uuid", "name"),
+            Kind::Queue => ("/queues", "queue_id", "queue_name"),
             Kind::R2 => {
                 let there = cloudflare.get(&format!("/r2/buckets/{name}"))?.is_some();
                 *found = if there { Found::There(name.clone()) } else { Found::Absent };
@@ -302,11 +327,11 @@ pub fn look_up(resources: &mut [(Resource, Found)], environment: &Environment, c
             }
         };
         if !lists.contains_key(kind) {
-            lists.insert(*kind, cloudflare.list(path)?);
+            lists.insert(*kind, cloudflare.pages(path)?);
         }
         let all = || lists.get(kind).into_iter().flatten();
         let is = |entry: &&Value, key: &str, value: &str| text(entry, key) == Some(value);
-        let by_id = known.and_then(|id| all().find(|entry| is(entry, id_key, id)));
+        let by_id = recorded(environment, resource).and_then(|id| all().find(|entry| is(entry, id_key, id)));
         let entry = by_id.or_else(|| all().find(|entry| is(entry, name_key, name)));
         *found = match entry.and_then(|entry| text(entry, id_key)) {
             Some(id) => Found::There(id.to_owned()),

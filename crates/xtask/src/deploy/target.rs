@@ -43,11 +43,7 @@ pub enum Kind {
 
 /// The Workers of these patterns, a Worker after those that it binds to.
 pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &Environment) -> Result<Vec<Target<'a>>> {
-    for named in environment.file.workers.keys() {
-        if !project.workers().any(|worker| worker.config.name == *named) {
-            bail!("{}: no Worker is named {named}", environment.path.display());
-        }
-    }
+    refuse_unknown(project, environment)?;
     let mut waiting = Vec::new();
     for worker in patterns.iter().flat_map(|pattern| &pattern.workers) {
         waiting.push(Target::read(&project.root, worker, environment)?);
@@ -71,6 +67,36 @@ pub fn targets<'a>(project: &Project, patterns: &[&'a Pattern], environment: &En
         waiting = rest;
     }
     Ok(ordered)
+}
+
+/// What is misspelt in the environment's file would be without effect otherwise, and unseen. Other patterns' entries are right.
+fn refuse_unknown(project: &Project, environment: &Environment) -> Result<()> {
+    let path = environment.path.display();
+    for (named, own) in &environment.file.workers {
+        let Some(worker) = project.workers().find(|worker| worker.config.name == *named) else {
+            bail!("{path}: no Worker is named {named}");
+        };
+        let vars = &worker.config.vars;
+        if let Some(var) = own.vars.keys().find(|var| !vars.contains_key(*var)) {
+            let known = vars.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            bail!("{path}: {named} has no variable {var} in the [vars] of its wrangler.toml; there are: {known}");
+        }
+    }
+    let (mut titles, mut databases) = (Vec::new(), Vec::new());
+    for config in project.workers().map(|worker| &worker.config) {
+        let name = environment.named(&config.name);
+        titles.extend(config.kv_namespaces.iter().map(|kv| title(&name, &kv.binding)));
+        databases.extend(config.d1_databases.iter().map(|database| environment.named(&database.database_name)));
+    }
+    for (table, ids, known) in [
+        ("kv_namespaces", &environment.file.kv_namespaces, titles),
+        ("d1_databases", &environment.file.d1_databases, databases),
+    ] {
+        if let Some(key) = ids.keys().find(|key| !known.contains(key)) {
+            bail!("{path}: no Worker has {key}, which is in [{table}]; there are: {}", known.join(", "));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Target<'a> {
@@ -116,11 +142,16 @@ impl<'a> Target<'a> {
         // Ids differ by environment, so they are in its file, and the blank ones here give way to them.
         for (table, key) in [("kv_namespaces", "id"), ("d1_databases", "database_id")] {
             for binding in tables(&config, table) {
-                let (id, name) = (text(binding, key), text(binding, "binding"));
+                let id = text(binding, key);
                 if id.bytes().any(|b| !matches!(b, b'0' | b'-')) {
+                    let place = match table {
+                        "kv_namespaces" => title(&name, text(binding, "binding")),
+                        _ => text(binding, "database_name").to_owned(),
+                    };
                     bail!(
-                        "{}: write the {key} of {name} into [{table}] of {}",
-                        written.name,
+                        "{}/wrangler.toml: put zeros for the {key} there, and write into {}:\n\n  \
+                         [{table}]\n  {place} = \"{id}\"",
+                        worker.folder.display(),
                         environment.path.display()
                     );
                 }
@@ -176,18 +207,28 @@ impl<'a> Target<'a> {
         });
     }
 
-    /// Where people and programs reach it; `subdomain` is the account's under workers.dev.
+    /// Where people and programs reach it, and it can be asked; `subdomain` is the account's under workers.dev.
     pub fn addresses(&self, subdomain: &str) -> Vec<String> {
-        let routes = self.routes();
-        let mut all: Vec<_> = routes
-            .iter()
-            .map(|route| route.trim_end_matches('*'))
-            .map(|route| format!("https://{route}{}", if route.contains('/') { "" } else { "/" }))
-            .collect();
+        let mut all = Vec::new();
+        for route in self.routes().into_iter().filter(|route| !has_many_hosts(route)) {
+            let (scheme, rest) = route.split_once("://").unwrap_or(("https", route));
+            let rest = rest.trim_end_matches('*');
+            all.push(format!("{scheme}://{rest}{}", if rest.contains('/') { "" } else { "/" }));
+        }
         if self.workers_dev() {
             all.push(format!("https://{}.{subdomain}.workers.dev/", self.name));
         }
         all
+    }
+
+    /// The routes that name no host that could be asked.
+    pub fn many_hosts(&self) -> impl Iterator<Item = &str> {
+        self.routes().into_iter().filter(|route| has_many_hosts(route))
+    }
+
+    /// Public, but nobody reaches it.
+    pub fn unreachable(&self) -> bool {
+        self.worker.public && !self.workers_dev() && self.routes().is_empty()
     }
 
     /// Wrangler's default: unless there is a route.
@@ -243,6 +284,12 @@ impl<'a> Target<'a> {
         }
         Ok(None)
     }
+}
+
+/// Such as `*.example.com/*`.
+fn has_many_hosts(route: &str) -> bool {
+    let rest = route.split_once("://").map_or(route, |(_, rest)| rest);
+    rest.split('/').next().is_some_and(|host| host.contains('*'))
 }
 
 fn title(worker: &str, binding: &str) -> String {

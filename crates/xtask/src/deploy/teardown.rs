@@ -17,6 +17,8 @@ enum Step {
     Consumer(String, String),
     Worker(String),
     Resource(Resource, String),
+    /// In the environment's file is an id of what is not there: an interrupted teardown deleted it without hearing so.
+    Forget(Resource),
 }
 
 pub fn run(
@@ -59,12 +61,12 @@ fn steps(cloudflare: &Cloudflare, environment: &Environment, targets: &[Target])
         }
     }
     plan::look_up(&mut looked_up, environment, cloudflare)?;
-    let mut resources = Vec::new();
+    let (mut resources, mut gone) = (Vec::new(), Vec::new());
     for (resource, found) in looked_up {
         match found {
             Found::There(id) => resources.push((resource, id)),
-            // Perhaps an interrupted teardown deleted it without hearing so.
-            _ => steps::remember(environment, &resource, None)?,
+            _ if plan::recorded(environment, &resource).is_some() => gone.push(resource),
+            _ => {}
         }
     }
 
@@ -82,17 +84,27 @@ fn steps(cloudflare: &Cloudflare, environment: &Environment, targets: &[Target])
         if matches!(plan::deployed(cloudflare, &target.name)?, State::New) {
             continue;
         }
-        let domains = cloudflare.get(&format!("/workers/domains?service={}", target.name))?.unwrap_or_default();
-        for domain in domains.as_array().into_iter().flatten() {
-            if let (Some(id), Some(name)) = (text(domain, "id"), text(domain, "hostname")) {
+        for domain in cloudflare.list(&format!("/workers/domains?service={}", target.name))? {
+            if let (Some(id), Some(name)) = (text(&domain, "id"), text(&domain, "hostname")) {
                 steps.push((Step::Domain(id.to_owned()), format!("domain {name}")));
             }
         }
         steps.push((Step::Worker(target.name.clone()), format!("Worker {}", target.name)));
     }
     for (resource, id) in resources.into_iter().rev() {
-        let name = format!("{} {} and what is in it", resource.kind.name(), resource.name);
+        // It may be somebody else's, so whoever confirms is to know. Of a bucket and a queue the name is all that there is.
+        let known_by = match resource.kind {
+            Kind::R2 | Kind::Queue => " (found by name)".to_owned(),
+            Kind::Kv | Kind::D1 if plan::recorded(environment, &resource) == Some(&id) => String::new(),
+            Kind::Kv | Kind::D1 => format!(" (found by name, not recorded in {})", environment.path.display()),
+        };
+        let name = format!("{} {} and what is in it{known_by}", resource.kind.name(), resource.name);
         steps.push((Step::Resource(resource, id), name));
+    }
+    for resource in gone {
+        let file = environment.path.display();
+        let name = format!("the id of {} {}, which is gone, from {file}", resource.kind.name(), resource.name);
+        steps.push((Step::Forget(resource), name));
     }
     Ok(steps)
 }
@@ -114,6 +126,7 @@ fn take(step: &Step, cloudflare: &Cloudflare, environment: &Environment) -> Resu
             cloudflare.delete(&format!("{path}/{id}"))?;
             steps::remember(environment, resource, None)
         }
+        Step::Forget(resource) => steps::remember(environment, resource, None),
     }
 }
 
