@@ -19,6 +19,9 @@ const NOT_SOURCES = /^(\.edge|\.git|\.tools|\.wrangler|build|build-abort|node_mo
 const files = (folder: string, below = ""): string[] => readdirSync(join(folder, below), { withFileTypes: true })
   .filter((entry) => !(entry.isDirectory() && NOT_SOURCES.test(entry.name)) && ![".git", ".dev.vars"].includes(entry.name))
   .flatMap((entry) => (entry.isDirectory() ? files(folder, join(below, entry.name)) : [join(below, entry.name)])).sort();
+/** What is the project's, without an editor's folder or a note that happens to lie there; all of it in a checkout without git. */
+const committed = () => (existsSync(join(root, ".git"))
+  ? execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).trim().split("\n") : files(root));
 const read = (...path: string[]) => readFileSync(join(...path), "utf8");
 const edit = (file: string, from: string | RegExp, to: string) => {
   const text = read(file), changed = text.replace(from, to);
@@ -47,8 +50,8 @@ for (const { slug, name, args, standIns, crates, npm } of COPIES) describe(`a pr
     assert.match(stdout, new RegExp(`cd ${dest}\n`));
   });
   test("has what it needs, and nothing of the other patterns", () => {
-    assert.deepEqual(readdirSync(project).sort(), readdirSync(root).filter((entry) => !NOT_SOURCES.test(entry)
-      && ![".ci", ".claude", "CONTRIBUTING.md", "docs", "environments"].includes(entry)).sort());
+    const stays = [".ci", "CONTRIBUTING.md", "docs", "environments"], entries = new Set(committed().map((file) => file.split("/")[0]));
+    assert.deepEqual(readdirSync(project).sort(), [...entries].filter((entry) => !stays.includes(entry)).sort());
     assert.deepEqual(readdirSync(join(project, "patterns")), [name]);
     assert.deepEqual(readdirSync(join(project, "crates")), crates);
     assert.deepEqual(readdirSync(join(project, "wrangler/local")), standIns);
@@ -90,7 +93,7 @@ describe("a pattern copied by hand", () => {
   const blocks = (slug: string, language: string) =>
     [...section(slug).matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "gms"))].map(([, block]) => block);
 
-  test("takes the command and three lines that tiny-api's README shows", () => {
+  test("takes the command and four lines that tiny-api's README shows", () => {
     for (const file of files(root)) cpSync(join(root, file), join(workspace, file));
     for (const block of blocks("tiny-api", "sh")) execFileSync("sh", ["-ec", block], { cwd: workspace });
     let file = "", changed = 0;
@@ -101,7 +104,7 @@ describe("a pattern copied by hand", () => {
         changed++;
       }
     }
-    assert.equal(changed, 3);
+    assert.equal(changed, 4);
   });
   test("takes the two commands that machine-gateway's README shows", () => {
     for (const block of blocks("machine-gateway", "sh")) execFileSync("sh", ["-ec", block], { cwd: workspace });
@@ -144,6 +147,25 @@ describe("./scripts/new", () => {
     const everything = (folder: string) => readdirSync(join(made, folder), { recursive: true, encoding: "utf8" }).sort();
     assert.deepEqual(everything("nothing"), everything("something"));
     for (const file of files(nothing)) assert.equal(read(nothing, file), read(made, "something", file), file);
+  });
+  test("renames a pattern that is called like a common word, and leaves the word alone", () => {
+    const checkout = join(made, "checkout"), flags = join(checkout, "patterns/flags"), project = join(made, "my-flags");
+    const kept = ["pub fn flags(flags: u8) -> u8 {", "    flags"];
+    for (const file of files(join(root, "patterns/tiny-api"))) {
+      mkdirSync(dirname(join(flags, file)), { recursive: true });
+      writeFileSync(join(flags, file), read(root, "patterns/tiny-api", file).replaceAll("tiny-api", "flags"));
+    }
+    edit(join(flags, "src/domain.rs"), "#[cfg(test)]", `${kept.join("\n")}\n}\n\n#[cfg(test)]`);
+    const { status, stderr } = newFrom(checkout, "flags", "my-flags");
+    assert.equal(status, 0, stderr);
+    const copy = join(project, "patterns/my-flags"), lines = files(copy).flatMap((file) => read(copy, file).split("\n"));
+    assert.deepEqual(lines.filter((line) => /(?<!my[- ])\bflags\b/i.test(line)), kept);
+    // The lock file fits, and names no version that the checkout's does not.
+    execFileSync("cargo", ["metadata", "--locked", "--offline", "--format-version", "1"], { cwd: project, stdio: "pipe" });
+    const packages = (folder: string) => new Set(read(folder, "Cargo.lock").match(/^name = .*\nversion = .*$/gm));
+    assert.deepEqual([...packages(project).difference(packages(checkout))], ['name = "my-flags"\nversion = "0.1.0"']);
+    const checked = spawnSync(join(target, "debug/xtask"), ["check", "--rules", "--root", project], { encoding: "utf8" });
+    assert.equal(checked.status, 0, checked.stderr);
   });
   test("that fails half-way leaves nothing behind", () => {
     const checkout = join(made, "checkout"), before = readdirSync(made);

@@ -7,7 +7,7 @@ mod crates;
 mod diagram;
 #[cfg(test)]
 mod fixture;
-mod generated;
+pub mod generated;
 mod guide;
 mod internal;
 mod products;

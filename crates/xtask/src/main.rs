@@ -2,7 +2,7 @@
 //! tools and then calls this.
 //!
 //! [`project`] reads the checkout: which patterns there are, from which Workers they are made. [`wrangler`] is the part of a
-//! `wrangler.toml` that concerns us. Each command stands on these two and on nothing of another command.
+//! `wrangler.toml` that concerns us. Each command stands on these two.
 
 mod changed;
 mod check;

@@ -17,6 +17,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::check::generated;
 use crate::project::Project;
 use name::{Name, Renaming};
 
@@ -39,8 +40,11 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         Some(name) => name.clone(),
         None => dest.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned(),
     };
-    let name = Name::parse(&name, &contents::taken_names(project, pattern)?)?;
-    let renaming = Renaming::new(&pattern.slug, &name);
+    let own_packages = contents::own_packages(project, pattern)?;
+    let name = Name::parse(&name, &contents::taken_names(project, &own_packages)?)?;
+    let in_account = pattern.workers.iter().flat_map(|worker| worker.config.in_account());
+    let called = in_account.map(|(_, name)| name.to_owned()).chain(own_packages).collect();
+    let renaming = Renaming::new(&pattern.slug, &name, &called);
 
     // Beside the destination, so that it is put in place whole, by one rename; whatever fails before leaves nothing behind.
     let workshop = tempfile::Builder::new()
@@ -55,6 +59,8 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     rewrite::manifests(&made)?;
     rewrite::workers(&made, pattern, &name)?;
     rewrite::readmes(&made, pattern, &name)?;
+    // A diagram is made of names, in spellings of its own.
+    generated::write(&Project::read(&made)?)?;
     let unused = contents::unused_npm_packages(&project.root, &along, &behind)?;
     if !unused.is_empty() {
         run_there(
@@ -63,7 +69,8 @@ pub fn run(project: &Project, arguments: &Arguments) -> Result<()> {
             &[NPM_UNINSTALL.as_slice(), &unused.iter().map(String::as_str).collect::<Vec<_>>()].concat(),
         )?;
     }
-    // Takes what nobody needs any more out of Cargo.lock; versions stay. Offline: all that it asks for was read to build this.
+    // Puts the new names into Cargo.lock, and takes out what nobody needs any more; versions stay. Offline: all that it asks for
+    // was read to build this.
     run_there("cargo", &made, &["update", "--workspace", "--offline", "--quiet"])?;
     // A name of another length breaks lines elsewhere.
     run_there("cargo", &made, &["fmt"])?;
@@ -103,10 +110,8 @@ fn copy(root: &Path, file: &Path, made: &Path, renaming: &Renaming) -> Result<()
     let to = made.join(renaming.path(file));
     fs::create_dir_all(to.parent().unwrap_or(made))?;
     fs::copy(root.join(file), &to)?;
-    // A licence names the authors of what was copied.
-    let licence = file.to_string_lossy().starts_with("LICENSE");
-    if let (false, Ok(text)) = (licence, fs::read_to_string(&to)) {
-        fs::write(to, renaming.text(&text))?;
+    if let Ok(text) = fs::read_to_string(&to) {
+        fs::write(to, renaming.text(file, &text))?;
     }
     Ok(())
 }

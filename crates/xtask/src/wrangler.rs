@@ -2,7 +2,7 @@
 //! to the checks, diagrams and the deployment before a pattern uses it.
 //! <https://developers.cloudflare.com/workers/wrangler/configuration/>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -84,6 +84,19 @@ impl Config {
         all.extend(self.queues.producers.iter().map(|queue| (Kind::Queue, queue.binding.as_str())));
         all.extend(self.durable_objects.bindings.iter().map(|object| (Kind::DurableObject, object.name.as_str())));
         all.extend(self.ratelimits.iter().map(|limit| (Kind::RateLimit, limit.name.as_str())));
+        all
+    }
+
+    /// What an account has once under this name: what it is, and the name.
+    pub fn in_account(&self) -> BTreeSet<(&'static str, &str)> {
+        let Queues { producers, consumers } = &self.queues;
+        let queues = producers.iter().map(|producer| &producer.queue).chain(
+            consumers.iter().flat_map(|consumer| [&consumer.queue].into_iter().chain(&consumer.dead_letter_queue)),
+        );
+        let mut all = BTreeSet::from([("Worker", self.name.as_str())]);
+        all.extend(self.d1_databases.iter().map(|db| ("D1 database", db.database_name.as_str())));
+        all.extend(self.r2_buckets.iter().map(|bucket| ("R2 bucket", bucket.bucket_name.as_str())));
+        all.extend(queues.map(|queue| ("queue", queue.as_str())));
         all
     }
 }

@@ -17,16 +17,7 @@ use crate::wrangler::{Config, Kind};
 const STAND_INS_OF_TESTS: [&str; 1] = ["faults"];
 
 pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
-    let mut names = BTreeMap::new();
-    for worker in project.workers() {
-        if let Some(other) = names.insert(&worker.config.name, worker) {
-            let (file, name) = (toml(worker), &worker.config.name);
-            findings.add(
-                file,
-                format!("the name {name} is {}'s as well: one of them would replace the other", other.folder.display()),
-            );
-        }
-    }
+    names(project, findings);
     for pattern in &project.patterns {
         parts(project, pattern, findings)?;
         queues(pattern, findings);
@@ -45,6 +36,32 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
         }
     }
     stand_ins(project, findings)
+}
+
+/// What an account has once under a name is one pattern's; a Worker's name is one Worker's.
+fn names(project: &Project, findings: &mut Findings) {
+    let mut owners = BTreeMap::new();
+    for pattern in &project.patterns {
+        for worker in &pattern.workers {
+            for (kind, name) in worker.config.in_account() {
+                let (owner, other) = *owners.entry((kind, name)).or_insert((&pattern.slug, worker));
+                let harm = match kind {
+                    "Worker" if other.folder != worker.folder => "one of them would replace the other",
+                    _ if *owner != pattern.slug => {
+                        "to tear one pattern down would delete it, and the other's data with it"
+                    }
+                    _ => continue,
+                };
+                findings.add(
+                    toml(worker),
+                    format!(
+                        "the {kind} {name} is {}'s as well: {harm}; give it a name of its own",
+                        other.folder.display()
+                    ),
+                );
+            }
+        }
+    }
 }
 
 fn toml(worker: &Worker) -> PathBuf {
@@ -613,6 +630,39 @@ mod tests {
             API,
             "is patterns/note's as well",
         );
+    }
+
+    /// Where another pattern has this as well, the rule finds it in this file.
+    #[track_caller]
+    fn shared(with_note: &str, file: &str, words: &str) {
+        Tree::good().add("patterns/note/wrangler.toml", with_note).also_breaks(
+            check,
+            file,
+            &format!("the {words} is patterns/note's as well"),
+        );
+    }
+
+    #[test]
+    fn a_database_is_one_patterns() {
+        let db = "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"shop\"\ndatabase_id = \"0\"\n";
+        shared(db, STOCK, "D1 database shop");
+    }
+
+    #[test]
+    fn a_bucket_is_one_patterns() {
+        let bucket = "\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"files\"\n";
+        Tree::good().add("patterns/note/wrangler.toml", bucket).add(API, bucket).also_breaks(
+            check,
+            API,
+            "the R2 bucket files is patterns/note's as well",
+        );
+    }
+
+    #[test]
+    fn a_queue_is_one_patterns() {
+        let producer = "[[queues.producers]]\nbinding = \"JOBS\"\nqueue = \"shop-jobs\"\n";
+        shared(producer, API, "queue shop-jobs");
+        shared("[[queues.consumers]]\nqueue = \"shop-jobs-dead\"\n", STOCK, "queue shop-jobs-dead");
     }
 
     #[test]

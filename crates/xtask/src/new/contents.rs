@@ -117,17 +117,18 @@ struct Locked {
     name: String,
 }
 
+/// What the pattern's own crates are called.
+pub fn own_packages(project: &Project, pattern: &Pattern) -> Result<BTreeSet<String>> {
+    let folder = project.root.join(&pattern.folder);
+    let packages = packages(&project.root)?.into_iter();
+    Ok(packages.filter(|package| package.manifest_path.starts_with(&folder)).map(|package| package.name).collect())
+}
+
 /// The crates that a project with this pattern may hold, as Rust spells them, but for the pattern's own.
-pub fn taken_names(project: &Project, pattern: &Pattern) -> Result<BTreeSet<String>> {
+pub fn taken_names(project: &Project, own: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let lock: Lock = read_toml(&project.root.join("Cargo.lock"))?;
-    let own =
-        |name: &str| name.strip_prefix(&pattern.slug).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    Ok(lock
-        .package
-        .into_iter()
-        .filter(|package| !own(&package.name))
-        .map(|package| package.name.replace('-', "_"))
-        .collect())
+    let names = lock.package.into_iter().map(|package| package.name).filter(|name| !own.contains(name));
+    Ok(names.map(|name| name.replace('-', "_")).collect())
 }
 
 #[derive(Deserialize)]

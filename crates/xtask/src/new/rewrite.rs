@@ -12,11 +12,8 @@ use crate::project::{Pattern, folders};
 
 /// Of the workspace, what the copied crates need. Whatever is kept stays as it is written, with its comments.
 pub fn manifests(made: &Path) -> Result<()> {
-    edit_text(&made.join("crates/xtask/src/main.rs"), |text| {
-        // `mod new;`, and the command's lines in the enum and in the match.
-        let keep = |line: &&str| !line.contains("mod new;") && !line.contains("new::");
-        text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
-    })?;
+    let main = made.join("crates/xtask/src/main.rs");
+    fs::write(&main, without_command(&fs::read_to_string(&main)?).context("crates/xtask/src/main.rs")?)?;
 
     let mut inherited = BTreeSet::new();
     for manifest in files(made)?.iter().filter(|file| file.ends_with("Cargo.toml")) {
@@ -31,6 +28,20 @@ pub fn manifests(made: &Path) -> Result<()> {
         });
         Ok(())
     })
+}
+
+/// This command's lines in main.rs.
+const COMMAND: [&str; 3] =
+    ["mod new;", "New(new::Arguments),", "Command::New(arguments) => new::run(&project, &arguments),"];
+
+fn without_command(main: &str) -> Result<String> {
+    for ours in COMMAND {
+        let count = main.lines().filter(|line| line.trim() == ours).count();
+        if count != 1 {
+            bail!("has {count} lines `{ours}`, not one: say in new/rewrite.rs which lines the command has there");
+        }
+    }
+    Ok(main.lines().filter(|line| !COMMAND.contains(&line.trim())).flat_map(|line| [line, "\n"]).collect())
 }
 
 /// Everything that a manifest says with `workspace = true`. (Also `edition` and the like, which name no dependency.)
@@ -189,6 +200,17 @@ fn table<'a>(mut table: &'a mut Table, path: &[&str]) -> Result<&'a mut Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_leaves_main_with_its_three_lines_and_no_other() {
+        let main = include_str!("../main.rs");
+        let without = without_command(&format!("{main}\n// Vec::new::<T>()\n")).unwrap();
+        assert_eq!(without.lines().count(), main.lines().count() + 2 - 3);
+        assert!(without.contains("Vec::new::<T>()") && !without.contains("mod new;"), "{without}");
+        for ours in COMMAND {
+            assert!(without_command(&main.replace(ours, "")).unwrap_err().to_string().contains(ours));
+        }
+    }
 
     #[test]
     fn ids_of_an_account_become_placeholders_and_all_else_stays_as_it_is() {
