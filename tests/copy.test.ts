@@ -109,10 +109,15 @@ describe("a pattern copied by hand", () => {
   test("takes the two commands that machine-gateway's README shows", () => {
     for (const block of blocks("machine-gateway", "sh")) execFileSync("sh", ["-ec", block], { cwd: workspace });
   });
+  test("takes the commands that CONTRIBUTING begins a pattern with", () => {
+    const commands = /^ +```sh\n(.*?)^ +```/ms.exec(read(root, "CONTRIBUTING.md"))![1].trim().split(/\n */);
+    assert.equal(commands.pop(), "./scripts/test shortener");
+    execFileSync("sh", ["-ec", commands.join("\n")], { cwd: workspace });
+  });
   test("passes its own ./scripts/test", () => {
     // What the first build of the copied folders adds to Cargo.lock; here, so that an unchanged one is not written again.
     execFileSync("cargo", ["update", "--workspace", "--offline", "--quiet"], { cwd: workspace });
-    runTests(workspace, "my-api", "my-gateway");
+    runTests(workspace, "my-api", "my-gateway", "shortener");
   });
 });
 
