@@ -293,6 +293,26 @@ impl Kind {
             Self::Queue => "queue",
         }
     }
+
+    /// Where Cloudflare's API has them, in an account.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Kv => "/storage/kv/namespaces",
+            Self::D1 => "/d1/database",
+            Self::R2 => "/r2/buckets",
+            Self::Queue => "/queues",
+        }
+    }
+
+    /// What the API calls the id and the name. A bucket's name is its id.
+    pub fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Kv => ("id", "title"),
+            Self::D1 => ("uuid", "name"),
+            Self::R2 => ("name", "name"),
+            Self::Queue => ("queue_id", "queue_name"),
+        }
+    }
 }
 
 fn id(resources: &[(Resource, Found)], kind: Kind, name: &str) -> Option<String> {
@@ -316,16 +336,12 @@ pub fn look_up(resources: &mut [(Resource, Found)], environment: &Environment, c
     let mut lists: BTreeMap<Kind, Vec<Value>> = BTreeMap::new();
     for (resource, found) in resources {
         let Resource { kind, name } = &*resource;
-        let (path, id_key, name_key) = match kind {
-            Kind::Kv => ("/storage/kv/namespaces", "id", "title"),
-            Kind::D1 => ("/d1/database", "uuid", "name"),
-            Kind::Queue => ("/queues", "queue_id", "queue_name"),
-            Kind::R2 => {
-                let there = cloudflare.get(&format!("/r2/buckets/{name}"))?.is_some();
-                *found = if there { Found::There(name.clone()) } else { Found::Absent };
-                continue;
-            }
-        };
+        let (path, (id_key, name_key)) = (kind.path(), kind.keys());
+        if *kind == Kind::R2 {
+            let there = cloudflare.get(&format!("{path}/{name}"))?.is_some();
+            *found = if there { Found::There(name.clone()) } else { Found::Absent };
+            continue;
+        }
         if !lists.contains_key(kind) {
             lists.insert(*kind, cloudflare.pages(path)?);
         }

@@ -1,7 +1,6 @@
 //! What is left to do, in its order.
 
 use std::env;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -57,14 +56,19 @@ pub fn deploy(
         }
     }
 
-    let (steps, names): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
-    for (at, step) in steps.iter().enumerate() {
-        let name = names.get(at).map(String::as_str).unwrap_or_default();
+    let names: Vec<_> = steps.iter().map(|(_, name)| name.clone()).collect();
+    for (at, (step, name)) in steps.iter().enumerate() {
         println!("{name} ...");
         let taken = take(step, root, environment, cloudflare, &mut plan, gradual, wait);
         taken.with_context(|| unfinished(&names, at))?;
     }
-    println!("{}", Done(&plan, environment));
+    let deployed: Vec<_> = plan.workers.iter().map(|planned| planned.target.name.as_str()).collect();
+    println!(
+        "deployed {} to {}; ids are in {}, which belongs into the repository",
+        deployed.join(", "),
+        environment.name,
+        environment.path.display()
+    );
     Ok(())
 }
 
@@ -77,22 +81,6 @@ pub fn unfinished(steps: &[String], at: usize) -> String {
         list(done),
         list(left)
     )
-}
-
-struct Done<'a>(&'a Plan<'a>, &'a Environment);
-
-impl fmt::Display for Done<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(plan, environment) = self;
-        let names: Vec<_> = plan.workers.iter().map(|planned| planned.target.name.as_str()).collect();
-        write!(
-            f,
-            "deployed {} to {}; ids are in {}, which belongs into the repository",
-            names.join(", "),
-            environment.name,
-            environment.path.display()
-        )
-    }
 }
 
 fn take(
@@ -139,13 +127,8 @@ fn take(
 
 fn create(cloudflare: &Cloudflare, resource: &Resource) -> Result<String> {
     let Resource { kind, name } = resource;
-    let (path, body, id) = match kind {
-        Kind::Kv => ("/storage/kv/namespaces", json!({ "title": name }), "id"),
-        Kind::D1 => ("/d1/database", json!({ "name": name }), "uuid"),
-        Kind::R2 => ("/r2/buckets", json!({ "name": name }), "name"),
-        Kind::Queue => ("/queues", json!({ "queue_name": name }), "queue_id"),
-    };
-    let made = cloudflare.post(path, &body)?.unwrap_or_default();
+    let (path, (id, name_key)) = (kind.path(), kind.keys());
+    let made = cloudflare.post(path, &json!({ name_key: name }))?.unwrap_or_default();
     Ok(text(&made, id).with_context(|| format!("POST {path}: the answer has no {id}"))?.to_owned())
 }
 

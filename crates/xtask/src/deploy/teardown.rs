@@ -117,13 +117,7 @@ fn take(step: &Step, cloudflare: &Cloudflare, environment: &Environment) -> Resu
         // silence for a yes.)
         Step::Worker(name) => cloudflare.delete(&format!("/workers/scripts/{name}?force=false")),
         Step::Resource(resource, id) => {
-            let path = match resource.kind {
-                Kind::Kv => "/storage/kv/namespaces",
-                Kind::D1 => "/d1/database",
-                Kind::R2 => "/r2/buckets",
-                Kind::Queue => "/queues",
-            };
-            cloudflare.delete(&format!("{path}/{id}"))?;
+            cloudflare.delete(&format!("{}/{id}", resource.kind.path()))?;
             steps::remember(environment, resource, None)
         }
         Step::Forget(resource) => steps::remember(environment, resource, None),
