@@ -24,8 +24,8 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
         for worker in &pattern.workers {
             let source = source::rust(&project.root, &worker.folder.join("src"))?;
             let exports = exports(project, worker)?;
-            main(worker, findings);
-            env(worker, &source, findings);
+            deployed_module(worker, findings);
+            bindings(worker, &source, findings);
             events(worker, &source, findings);
             services(project, pattern, worker, findings)?;
             objects(project, pattern, worker, &exports, findings)?;
@@ -53,7 +53,7 @@ fn names(project: &Project, findings: &mut Findings) {
                     _ => continue,
                 };
                 findings.add(
-                    toml(worker),
+                    wrangler_toml(worker),
                     format!(
                         "the {kind} {name} is {}'s as well: {harm}; give it a name of its own",
                         other.folder.display()
@@ -64,7 +64,7 @@ fn names(project: &Project, findings: &mut Findings) {
     }
 }
 
-fn toml(worker: &Worker) -> PathBuf {
+fn wrangler_toml(worker: &Worker) -> PathBuf {
     worker.folder.join("wrangler.toml")
 }
 
@@ -81,8 +81,8 @@ fn exports(project: &Project, worker: &Worker) -> Result<BTreeMap<String, Export
     Ok(source::exports(&source::read(&project.root, &entry)?))
 }
 
-/// The Worker of this name, and where it is one of another pattern.
-fn named<'a>(pattern: &'a Pattern, name: &str) -> Option<&'a Worker> {
+/// The Worker of this name; those of other patterns are deployed by themselves, and cannot be bound to.
+fn worker_named<'a>(pattern: &'a Pattern, name: &str) -> Option<&'a Worker> {
     pattern.workers.iter().find(|worker| worker.config.name == name)
 }
 
@@ -194,22 +194,23 @@ fn stand_ins(project: &Project, findings: &mut Findings) -> Result<()> {
 }
 
 /// `main` is what `scripts/build` makes, and the build command makes it: what is deployed is what was tested.
-fn main(worker: &Worker, findings: &mut Findings) {
+fn deployed_module(worker: &Worker, findings: &mut Findings) {
     let Config { main, no_bundle, build, .. } = &worker.config;
     if main != "build/index.js" || !no_bundle {
         findings.add(
-            toml(worker),
+            wrangler_toml(worker),
             "deploys something else than ./scripts/build makes: main = \"build/index.js\", no_bundle = true",
         );
     }
     let wanted = format!("npm run --silent build {}", worker.folder.display());
     if build.as_ref().is_none_or(|build| build.command != wanted) {
-        findings.add(toml(worker), format!("builds something else, or nothing: [build] command = \"{wanted}\""));
+        findings
+            .add(wrangler_toml(worker), format!("builds something else, or nothing: [build] command = \"{wanted}\""));
     }
 }
 
 /// What the Worker asks its `Env` for is bound, as what it takes it for; what is bound, its source names.
-fn env(worker: &Worker, source: &[Rust], findings: &mut Findings) {
+fn bindings(worker: &Worker, source: &[Rust], findings: &mut Findings) {
     let bound = worker.config.env();
     for asked in source::asked(source) {
         let place = format!("{}:{}", asked.file.display(), asked.line);
@@ -236,15 +237,17 @@ fn env(worker: &Worker, source: &[Rust], findings: &mut Findings) {
             continue;
         };
         match bound.iter().find(|(_, bound)| *bound == name) {
-            None => findings
-                .add(place, format!("asks for {name}, which {} does not name: add it there", toml(worker).display())),
+            None => findings.add(
+                place,
+                format!("asks for {name}, which {} does not name: add it there", wrangler_toml(worker).display()),
+            ),
             Some((is, _)) if kind.is_some_and(|kind| kind != *is) => {
                 findings.add(
                     place,
                     format!(
                         "asks for {name} with env.{}(..), but in {} it is a {is:?}: one of them is wrong",
                         asked.method,
-                        toml(worker).display()
+                        wrangler_toml(worker).display()
                     ),
                 );
             }
@@ -254,12 +257,12 @@ fn env(worker: &Worker, source: &[Rust], findings: &mut Findings) {
     for (kind, name) in &bound {
         if !source::says(source, name) {
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("{kind:?} {name} is named nowhere in {}/src: use it or take it away", worker.folder.display()),
             );
         }
         if bound.iter().filter(|(_, other)| other == name).count() > 1 {
-            findings.add(toml(worker), format!("{name} is bound twice: only one of them is found"));
+            findings.add(wrangler_toml(worker), format!("{name} is bound twice: only one of them is found"));
         }
     }
 }
@@ -274,28 +277,28 @@ fn events(worker: &Worker, source: &[Rust], findings: &mut Findings) {
     for (event, wanted, key) in expected {
         match (wanted, events.iter().any(|there| there == event)) {
             (true, false) => findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("has {key}, but nothing in src/ is #[event({event})]: add one, or take them away"),
             ),
             (false, true) => findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("src/ has #[event({event})], but there is no {key}: add them, or take it away"),
             ),
             _ => {}
         }
     }
     if worker.public && !events.iter().any(|event| event == "fetch") {
-        findings.add(toml(worker), "is public in pattern.toml, but nothing in src/ is #[event(fetch)]");
+        findings.add(wrangler_toml(worker), "is public in pattern.toml, but nothing in src/ is #[event(fetch)]");
     }
 }
 
 /// A service binding leads to a Worker of the pattern, and to an entrypoint that it exports.
 fn services(project: &Project, pattern: &Pattern, worker: &Worker, findings: &mut Findings) -> Result<()> {
     for service in &worker.config.services {
-        let Some(target) = named(pattern, &service.service) else {
+        let Some(target) = worker_named(pattern, &service.service) else {
             let names = list(pattern.workers.iter().map(|worker| worker.config.name.as_str()));
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!(
                     "{} leads to {}, which no Worker of this pattern is called; {names}",
                     service.binding, service.service
@@ -308,7 +311,7 @@ fn services(project: &Project, pattern: &Pattern, worker: &Worker, findings: &mu
             if !exports.get(entrypoint).is_some_and(|export| *export != Export::Object) {
                 let entry = target.folder.join("src/entry.mjs");
                 findings.add(
-                    toml(worker),
+                    wrangler_toml(worker),
                     format!(
                         "{} leads to the entrypoint {entrypoint}: {} exports none of that name",
                         service.binding,
@@ -332,9 +335,9 @@ fn objects(
     let config = &worker.config;
     for object in &config.durable_objects.bindings {
         let home = object.script_name.as_deref().unwrap_or(&config.name);
-        let Some(target) = named(pattern, home) else {
+        let Some(target) = worker_named(pattern, home) else {
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("{} is a class of {home}, which no Worker of this pattern is called", object.name),
             );
             continue;
@@ -342,7 +345,7 @@ fn objects(
         let class = &object.class_name;
         if !exports(project, target)?.get(class).is_some_and(|export| *export != Export::Entrypoint) {
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!(
                     "{} is of class {class}, which {}/src/entry.mjs does not export",
                     object.name,
@@ -352,7 +355,7 @@ fn objects(
         }
         if !classes(&target.config).contains(&class.as_str()) {
             findings.add(
-                toml(target),
+                wrangler_toml(target),
                 format!(
                     "no migration makes the class {class}: add a [[migrations]] with \
                 a new tag and new_sqlite_classes = [\"{class}\"]"
@@ -372,7 +375,7 @@ fn objects(
     for class in classes(config) {
         if !bound(class) {
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!(
                     "a migration makes the class {class}, which no \
                 [[durable_objects.bindings]] names: bind it, or delete it with deleted_classes in a new migration"
@@ -395,7 +398,7 @@ fn objects(
     for (i, tag) in tags.iter().enumerate() {
         if tags.iter().take(i).any(|earlier| earlier == tag) {
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("two migrations have the tag {tag}: the second is never applied; give it one of its own"),
             );
         }
@@ -446,7 +449,7 @@ fn queues(pattern: &Pattern, findings: &mut Findings) {
         for producer in &worker.config.queues.producers {
             if !consumed.contains(&producer.queue.as_str()) {
                 findings.add(
-                    toml(worker),
+                    wrangler_toml(worker),
                     format!(
                         "nothing consumes the queue {}: its messages are deleted \
                     after some days; add [[queues.consumers]] to a Worker",
@@ -459,7 +462,7 @@ fn queues(pattern: &Pattern, findings: &mut Findings) {
             let queue = consumer.queue.as_str();
             if !produced.contains(&queue) && !dead.contains(&queue) {
                 findings.add(
-                    toml(worker),
+                    wrangler_toml(worker),
                     format!(
                         "nothing sends to the queue {queue}: add \
                     [[queues.producers]] to a Worker, or take the consumer away"
@@ -467,7 +470,8 @@ fn queues(pattern: &Pattern, findings: &mut Findings) {
                 );
             }
             if consumed.iter().filter(|other| **other == queue).count() > 1 {
-                findings.add(toml(worker), format!("the queue {queue} has two consumers: Cloudflare allows one"));
+                findings
+                    .add(wrangler_toml(worker), format!("the queue {queue} has two consumers: Cloudflare allows one"));
             }
         }
     }
@@ -489,7 +493,7 @@ fn database(project: &Project, pattern: &Pattern, worker: &Worker, findings: &mu
         if !found {
             let folder = worker.folder.join(db.migrations_dir.as_deref().unwrap_or("migrations"));
             findings.add(
-                toml(worker),
+                wrangler_toml(worker),
                 format!("the database {} has no tables: {} has no .sql file", db.database_name, folder.display()),
             );
         }
@@ -543,7 +547,7 @@ fn reached(pattern: &Pattern, worker: &Worker, findings: &mut Findings) {
     if !worker.public && !called && worker.config.queues.consumers.is_empty() && worker.config.triggers.crons.is_empty()
     {
         findings.add(
-            toml(worker),
+            wrangler_toml(worker),
             format!("nothing leads to {name}: no service binding, queue or schedule; bind it, or delete it"),
         );
     }
