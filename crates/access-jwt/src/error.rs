@@ -60,6 +60,21 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+impl From<jws::Refused> for Refused {
+    fn from(why: jws::Refused) -> Self {
+        match why {
+            jws::Refused::Malformed => Self::Malformed,
+            jws::Refused::Algorithm => Self::Algorithm,
+            jws::Refused::Critical => Self::Critical,
+            jws::Refused::Type => Self::Type,
+            jws::Refused::Expired => Self::Expired,
+            jws::Refused::NotYetValid => Self::NotYetValid,
+            jws::Refused::Issuer => Self::Issuer,
+            jws::Refused::Audience => Self::Audience,
+        }
+    }
+}
+
 /// How [`verify`](crate::verify) can fail; `E` is the error of the caller's signature check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure<E> {

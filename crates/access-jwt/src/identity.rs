@@ -1,4 +1,5 @@
-use crate::{Refused, claims::Claims};
+use crate::Refused;
+use serde::Deserialize;
 
 /// Who calls. Texts are of 1 to [`Identity::MAX`] bytes and hold no control character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,20 +19,31 @@ pub enum Identity {
     },
 }
 
+/// What Access adds to the registered claims (documentation page "Application token"). Absent and `null` are the same; a
+/// member that comes twice is refused.
+#[derive(Deserialize)]
+pub(crate) struct Names {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    sub: Option<String>,
+    email: Option<String>,
+    common_name: Option<String>,
+}
+
 impl Identity {
     /// An email address has at most 254 bytes (RFC 5321 section 4.5.3.1.3), an OIDC `sub` 255.
     pub const MAX: usize = 255;
 
     /// `sub` decides, as both kinds carry it: what could be read either way is refused.
-    pub(crate) fn of(claims: Claims) -> Result<Self, Refused> {
+    pub(crate) fn of(Names { kind, sub, email, common_name }: Names) -> Result<Self, Refused> {
         // "org" is the token of the team's login page, which a browser holds for every application.
-        if claims.kind.is_some_and(|kind| kind != "app") {
+        if kind.is_some_and(|kind| kind != "app") {
             return Err(Refused::Identity);
         }
-        let subject = claims.sub.ok_or(Refused::Identity)?;
-        let email = claims.email.filter(|email| !email.is_empty());
+        let subject = sub.ok_or(Refused::Identity)?;
+        let email = email.filter(|email| !email.is_empty());
         if subject.is_empty() && email.is_none() {
-            Ok(Self::Service { client_id: bounded(claims.common_name)? })
+            Ok(Self::Service { client_id: bounded(common_name)? })
         } else {
             Ok(Self::Person { subject: bounded(Some(subject))?, email: bounded(email)? })
         }
@@ -46,13 +58,10 @@ fn bounded(text: Option<String>) -> Result<String, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::object;
     use serde_json::{Value, json};
 
     fn identity(claims: &Value) -> Result<Identity, Refused> {
-        let mut all = json!({"iss": "", "aud": "", "exp": 0});
-        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        object(all.to_string().as_bytes()).and_then(Identity::of)
+        Identity::of(jws::object(claims.to_string().as_bytes())?)
     }
 
     #[test]

@@ -1,16 +1,25 @@
 use crate::Invalid;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, CommonParameters, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
-};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The RSA keys a team signs with now, or signed with until lately (RFC 7517 section 5).
-///
-/// Each has a `kid`, is of 2,048 to 4,096 bits, and is reduced to what the check needs (`kty`, `n`, `e`, `kid`, `alg`,
-/// `use`), so that it may go to Web Crypto's `importKey` as it serialises.
-#[derive(Clone, Debug)]
-pub struct KeySet(JwkSet);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet(Vec<Jwk>);
+
+/// A public key for RS256, of 2,048 to 4,096 bits, reduced to what the check needs. It serialises as the JWK (RFC 7517
+/// section 4) that Web Crypto's `importKey` takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Jwk {
+    /// By which tokens name it.
+    pub kid: String,
+    kty: &'static str,
+    alg: &'static str,
+    r#use: &'static str,
+    /// The modulus, big-endian, in base64url (RFC 7518 section 6.3.1.1).
+    pub n: String,
+    /// The exponent, likewise.
+    pub e: String,
+}
 
 impl KeySet {
     /// Access publishes the current and the previous key, with certificates, in some 8 KiB.
@@ -36,34 +45,39 @@ impl KeySet {
         if certs.keys.len() > Self::MAX_KEYS {
             return Err(Invalid("the key set has more than 32 keys"));
         }
-        let keys: Vec<Jwk> = certs.keys.into_iter().filter_map(usable).collect();
+        let keys: Vec<_> = certs.keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
             return Err(Invalid("the key set has no usable RSA key"));
         }
-        Ok(Self(JwkSet { keys }))
+        Ok(Self(keys))
     }
 
     pub(crate) fn find(&self, kid: &str) -> Option<&Jwk> {
-        self.0.find(kid)
+        self.0.iter().find(|key| key.kid == kid)
     }
 }
 
 /// The key, reduced, when it may check RS256 signatures (RFC 7517 section 4, RFC 7518 section 6.3.1).
 fn usable(key: serde_json::Value) -> Option<Jwk> {
-    let Jwk { common, algorithm } = serde_json::from_value(key).ok()?;
-    let AlgorithmParameters::RSA(rsa) = &algorithm else { return None };
-    let fits = matches!(common.key_algorithm, None | Some(KeyAlgorithm::RS256))
-        && matches!(common.public_key_use, None | Some(PublicKeyUse::Signature))
-        && common.key_operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify))
-        && modulus_fits(&rsa.n)
-        && exponent_fits(&rsa.e);
-    let reduced = CommonParameters {
-        key_id: Some(common.key_id?),
-        key_algorithm: Some(KeyAlgorithm::RS256),
-        public_key_use: Some(PublicKeyUse::Signature),
-        ..CommonParameters::default()
-    };
-    fits.then_some(Jwk { common: reduced, algorithm })
+    #[derive(Deserialize)]
+    struct Published {
+        kid: String,
+        kty: String,
+        alg: Option<String>,
+        r#use: Option<String>,
+        key_ops: Option<Vec<String>>,
+        n: String,
+        e: String,
+    }
+
+    let Published { kid, kty, alg, r#use, key_ops, n, e } = serde_json::from_value(key).ok()?;
+    let fits = kty == "RSA"
+        && alg.is_none_or(|alg| alg == "RS256")
+        && r#use.is_none_or(|r#use| r#use == "sig")
+        && key_ops.is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
+        && modulus_fits(&n)
+        && exponent_fits(&e);
+    fits.then_some(Jwk { kid, kty: "RSA", alg: "RS256", r#use: "sig", n, e })
 }
 
 /// At least 2,048 bits (RFC 7518 section 3.3), at most the 4,096 that the `rsa` crate takes: a check costs the square.

@@ -1,4 +1,4 @@
-use crate::{Audience, Failure, Identity, Jwk, KeySet, Refused, TeamDomain, claims::Claims, token::Token};
+use crate::{Audience, Failure, Identity, Jwk, KeySet, Refused, TeamDomain, Token, identity::Names};
 use std::time::Duration;
 
 /// What a token must be to be believed here.
@@ -10,8 +10,18 @@ pub struct Policy {
     pub audience: Audience,
 }
 
-/// Verifies a `token` that [`Token::parse`] read, as documentation page "Validate JWTs" asks, and says who calls. `now` is the time since the Unix
-/// epoch.
+/// What a token proves, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who calls.
+    pub identity: Identity,
+    /// The first moment, since the Unix epoch, at which the same token is refused as expired: its `exp` and
+    /// [`LEEWAY`](crate::LEEWAY). Until then the same token need not be verified again, as long as its key is published.
+    pub until: Duration,
+}
+
+/// Verifies a `token` that [`Token::parse`] read, as documentation page "Validate JWTs" asks, and says who calls. `now` is
+/// the time since the Unix epoch.
 ///
 /// `check` says whether `signature` (third argument) is `key`'s RSASSA-PKCS1-v1_5 with SHA-256 over `signing_input`
 /// (second). It is called once at most, with a key of [`KeySet`], and before any claim is read.
@@ -24,12 +34,13 @@ pub async fn verify<E>(
     policy: &Policy,
     now: Duration,
     check: impl AsyncFn(&Jwk, &[u8], &[u8]) -> Result<bool, E>,
-) -> Result<Identity, Failure<E>> {
-    let key = keys.find(&token.kid).ok_or(Refused::UnknownKey)?;
-    if !check(key, token.signing_input, &token.signature).await.map_err(Failure::Unchecked)? {
+) -> Result<Verified, Failure<E>> {
+    let key = keys.find(token.0.kid()).ok_or(Refused::UnknownKey)?;
+    if !check(key, token.0.signing_input(), token.0.signature()).await.map_err(Failure::Unchecked)? {
         return Err(Refused::Signature.into());
     }
-    let claims: Claims = token.claims()?;
-    claims.check(policy, now)?;
-    Ok(Identity::of(claims)?)
+    let claims: jws::Claims = token.0.payload().map_err(Refused::from)?;
+    let until = claims.check(policy.team_domain.as_str(), policy.audience.as_str(), now).map_err(Refused::from)?;
+    let names: Names = token.0.payload().map_err(Refused::from)?;
+    Ok(Verified { identity: Identity::of(names)?, until })
 }

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests: a helper may fail the test")]
 
-use access_jwt::{Audience, Failure, Identity, Jwk, KeySet, Policy, Refused, TeamDomain, Token, rust_crypto};
+use access_jwt::{Audience, Failure, Identity, KeySet, Policy, Refused, TeamDomain, Token, Verified, rust_crypto};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, jwk::Jwk};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{
@@ -80,7 +80,7 @@ fn policy() -> Policy {
 fn verify(token: &str) -> Result<Identity, Refused> {
     let token = Token::parse(token)?;
     match ready(access_jwt::verify(&token, &KEYS, &policy(), Duration::from_secs(NOW), rust_crypto)) {
-        Ok(identity) => Ok(identity),
+        Ok(Verified { identity, .. }) => Ok(identity),
         Err(Failure::Refused(why)) => Err(why),
         Err(Failure::Unchecked(cause)) => panic!("{cause}"),
     }
@@ -96,6 +96,16 @@ fn a_service_and_a_person_are_told_apart() {
                         "sub": "7335d417-61da-459d-899c-0a01c76a2f94"});
     let subject = "7335d417-61da-459d-899c-0a01c76a2f94".into();
     assert_eq!(verify(&signed(&header(), &person)), Ok(Identity::Person { subject, email: "user@example.com".into() }));
+}
+
+#[test]
+fn a_verified_token_says_when_it_will_be_refused() {
+    let token = Token::parse(&VALID).unwrap();
+    let at = |now| ready(access_jwt::verify(&token, &KEYS, &policy(), now, rust_crypto));
+    let until = at(Duration::from_secs(NOW)).unwrap().until;
+    assert_eq!(until, Duration::from_secs(NOW + 3600) + access_jwt::LEEWAY);
+    assert_eq!(at(until.saturating_sub(Duration::from_millis(1))).unwrap().until, until);
+    assert!(matches!(at(until), Err(Failure::Refused(Refused::Expired))));
 }
 
 #[test]
@@ -173,7 +183,7 @@ fn each_claim_is_checked_after_the_signature() {
 
 #[test]
 fn a_check_that_failed_is_no_statement_about_the_token() {
-    let fails = async |_: &Jwk, _: &[u8], _: &[u8]| Err("the key could not be imported");
+    let fails = async |_: &access_jwt::Jwk, _: &[u8], _: &[u8]| Err("the key could not be imported");
     let verified =
         ready(access_jwt::verify(&Token::parse(&VALID).unwrap(), &KEYS, &policy(), Duration::from_secs(NOW), fails));
     assert_eq!(verified, Err(Failure::Unchecked("the key could not be imported")));
@@ -207,7 +217,7 @@ fn changing_any_one_byte_of_a_valid_token_refuses_it() {
 }
 
 /// Believes every signature, so that what lies behind the check is reached without one.
-async fn gullible(_: &Jwk, _: &[u8], _: &[u8]) -> Result<bool, Infallible> {
+async fn gullible(_: &access_jwt::Jwk, _: &[u8], _: &[u8]) -> Result<bool, Infallible> {
     Ok(true)
 }
 

@@ -1,25 +1,20 @@
-use crate::{Policy, Refused};
+use crate::Refused;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// How far Cloudflare's clock and ours may differ. Both are kept by NTP, and RFC 7519 section 4.1.4 allows "usually no
-/// more than a few minutes"; one is plenty, and a token outlives its `exp` by no more.
+/// How far the issuer's clock and ours may differ. Both are kept by NTP, and RFC 7519 section 4.1.4 allows "usually no more
+/// than a few minutes"; one is plenty, and a token outlives its `exp` by no more.
 pub const LEEWAY: Duration = Duration::from_mins(1);
 
-/// The claims that are looked at (RFC 7519 section 4.1, documentation page "Application token"). Absent and `null` are
-/// the same; a member that comes twice is refused.
+/// The registered claims that are looked at (RFC 7519 section 4.1). Absent and `null` are the same; a member that comes
+/// twice is refused.
 #[derive(Deserialize)]
-pub(crate) struct Claims {
+pub struct Claims {
     iss: String,
     aud: OneOrMany,
     exp: NumericDate,
     nbf: Option<NumericDate>,
     iat: Option<NumericDate>,
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    pub sub: Option<String>,
-    pub email: Option<String>,
-    pub common_name: Option<String>,
 }
 
 /// Seconds since 1970, perhaps with a fraction (RFC 7519 section 2). As `f64` no sum overflows; JSON knows no NaN.
@@ -33,43 +28,58 @@ enum OneOrMany {
 }
 
 impl Claims {
-    /// Whether this is a token of the policy's team, for its application, at this time.
-    pub fn check(&self, policy: &Policy, now: Duration) -> Result<(), Refused> {
-        if self.iss != policy.team_domain.as_str() {
+    /// Whether this is a token of `issuer` for `audience`, at this time, and until when it remains one: `exp` and the
+    /// [`LEEWAY`]. Times are since the Unix epoch; from the returned one on, the token is refused.
+    ///
+    /// # Errors
+    /// [`Refused::Issuer`], [`Refused::Audience`], [`Refused::Expired`] or [`Refused::NotYetValid`].
+    pub fn check(&self, issuer: &str, audience: &str, now: Duration) -> Result<Duration, Refused> {
+        if self.iss != issuer {
             return Err(Refused::Issuer);
         }
-        let audience = policy.audience.as_str();
         if !match &self.aud {
             OneOrMany::One(aud) => aud == audience,
             OneOrMany::Many(auds) => auds.iter().any(|aud| aud == audience),
         } {
             return Err(Refused::Audience);
         }
-        let (now, leeway) = (now.as_secs_f64(), LEEWAY.as_secs_f64());
-        if now >= self.exp + leeway {
+        // One value decides and is given back, so that no rounding can come between the two.
+        let until = since_epoch(self.exp + LEEWAY.as_secs_f64());
+        if now >= until {
             return Err(Refused::Expired);
         }
-        if [self.nbf, self.iat].into_iter().flatten().any(|start| start > now + leeway) {
+        let latest = now.as_secs_f64() + LEEWAY.as_secs_f64();
+        if [self.nbf, self.iat].into_iter().flatten().any(|start| start > latest) {
             return Err(Refused::NotYetValid);
         }
-        Ok(())
+        Ok(until)
     }
+
+    /// Seconds from `iat` to `exp`: how long the issuer meant the token to live. None without `iat`.
+    pub fn lifetime(&self) -> Option<f64> {
+        self.iat.map(|iat| self.exp - iat)
+    }
+}
+
+/// Dates outside of what a [`Duration`] holds become its ends.
+fn since_epoch(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Audience, TeamDomain, token::object};
+    use crate::object;
     use serde_json::{Value, json};
 
     const NOW: u64 = 1_800_000_000;
 
+    fn until(json: &str) -> Result<Duration, Refused> {
+        object::<Claims>(json.as_bytes())?.check("https://team.cloudflareaccess.com", "aud", Duration::from_secs(NOW))
+    }
+
     fn check_json(json: &str) -> Result<(), Refused> {
-        let policy = Policy {
-            team_domain: TeamDomain::parse("https://team.cloudflareaccess.com").unwrap(),
-            audience: Audience::parse("aud").unwrap(),
-        };
-        object::<Claims>(json.as_bytes())?.check(&policy, Duration::from_secs(NOW))
+        until(json).map(|_| ())
     }
 
     fn check(member: &str, value: Value) -> Result<(), Refused> {
@@ -145,5 +155,29 @@ mod tests {
     fn a_claim_that_comes_twice_is_refused() {
         let twice = r#"{"iss":"https://team.cloudflareaccess.com","aud":"other","aud":"aud","exp":1900000000}"#;
         assert_eq!(check_json(twice), Err(Refused::Malformed));
+    }
+
+    #[test]
+    fn until_is_the_first_moment_at_which_the_token_is_refused() {
+        for exp in ["1800000100", "1800000000.75", "1799999940.001"] {
+            let json = format!(r#"{{"iss":"https://team.cloudflareaccess.com","aud":"aud","exp":{exp}}}"#);
+            let (claims, until) = (object::<Claims>(json.as_bytes()).unwrap(), until(&json).unwrap());
+            let check = |now| claims.check("https://team.cloudflareaccess.com", "aud", now);
+            assert_eq!(check(until.saturating_sub(Duration::from_nanos(1))), Ok(until), "{exp}");
+            assert_eq!(check(until), Err(Refused::Expired), "{exp}");
+        }
+        let forever = r#"{"iss":"https://team.cloudflareaccess.com","aud":"aud","exp":1e308}"#;
+        assert_eq!(until(forever), Ok(Duration::MAX));
+    }
+
+    #[test]
+    fn a_lifetime_is_known_with_iat_only() {
+        let lifetime = |iat: &str| {
+            object::<Claims>(format!(r#"{{"iss":"","aud":"","exp":1800000300{iat}}}"#).as_bytes()).unwrap().lifetime()
+        };
+        assert_eq!(lifetime(""), None);
+        assert_eq!(lifetime(r#","iat":null"#), None);
+        assert_eq!(lifetime(r#","iat":1800000000"#), Some(300.0));
+        assert_eq!(lifetime(r#","iat":1800000400"#), Some(-100.0));
     }
 }
