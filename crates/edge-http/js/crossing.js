@@ -26,6 +26,13 @@ export function amend(response, text) {
   return out;
 }
 
+// Out: a request to another Worker. Its body is copied as `respond`'s is; a redirect is an answer.
+export function call(service, method, url, text, body) {
+  const headers = new Headers();
+  for (const [name, value] of pairs(text)) headers.append(name, value);
+  return service.fetch(url, { method, headers, body, redirect: "manual" });
+}
+
 function pairs(text) {
   const parts = text.split("\n"), out = [];
   for (let i = 0; i + 1 < parts.length; i += 2) out.push([parts[i], parts[i + 1]]);

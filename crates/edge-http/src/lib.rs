@@ -38,9 +38,11 @@ mod rpc;
 mod trace;
 #[cfg(all(test, target_arch = "wasm32"))]
 mod wasm_tests;
+mod within;
 
 pub use app::App;
-pub use axum::http::StatusCode;
+pub use axum::body::Bytes;
+pub use axum::http::{self, StatusCode};
 pub use fault::fault;
 pub use json_object::JsonObject;
 pub use problem::Problem;
@@ -48,3 +50,4 @@ pub use request::{Invocation, Request};
 pub use response::{Raw, Response};
 pub use rpc::Entrypoint;
 pub use trace::Trace;
+pub use within::within;

@@ -93,7 +93,7 @@ pub(crate) async fn known_frame(body: &mut Body) -> worker::Result<Option<Bytes>
 
 /// "name\nvalue\n" for each header. The runtime writes header values as UTF-8: other bytes cannot leave a Worker and become
 /// U+FFFD.
-fn lines(headers: &HeaderMap) -> String {
+pub(crate) fn lines(headers: &HeaderMap) -> String {
     let mut out = String::with_capacity(headers.len() * 48);
     for (name, value) in headers {
         out.push_str(name.as_str());

@@ -2,13 +2,24 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{self, HeaderMap, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{self, Promise};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Fetcher, RequestInit, RequestRedirect, console_error, console_log, js_sys, web_sys, worker_sys};
+use worker::{Fetcher, console_error, console_log, web_sys};
+
+use crate::response::lines;
+
+#[wasm_bindgen(module = "/js/crossing.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn call(service: &JsValue, method: &str, url: &str, headers: &str, body: Option<&[u8]>)
+    -> Result<Promise, JsValue>;
+}
 
 /// How Cloudflare's edge names a request. A Worker that calls another one sends it along.
 pub(crate) const REQUEST_ID: &str = "cf-ray";
@@ -55,17 +66,26 @@ impl Trace {
         self.0.span.to_string()
     }
 
-    /// Calls another Worker over a service binding, in the same trace. A redirect is an answer, not followed. The answer stays in JavaScript until it is read; as
-    /// [`crate::Raw`] it passes through.
-    pub async fn fetch(&self, service: &Fetcher, url: &str, init: RequestInit) -> worker::Result<worker::Response> {
-        let headers = init.headers.clone();
-        headers.set(TRACEPARENT, &self.traceparent())?;
-        headers.set(REQUEST_ID, self.request_id())?;
-        // Not Fetcher's own method: with `worker`'s feature `http` that one takes the answer apart.
-        let service: &worker_sys::Fetcher = AsRef::<JsValue>::as_ref(service).unchecked_ref();
-        let init = RequestInit { headers, redirect: RequestRedirect::Manual, ..init };
-        let promise = service.fetch_with_str_and_init(url, &(&init).into())?;
-        Ok(JsFuture::from(promise).await?.unchecked_into::<web_sys::Response>().into())
+    /// Calls another Worker over a service binding, in the same trace. The host of the URI leads nowhere: the binding does. A
+    /// redirect is an answer, not followed. The answer stays in JavaScript until it is read; as [`crate::Raw`] it passes
+    /// through.
+    pub async fn fetch(
+        &self,
+        service: &Fetcher,
+        request: http::request::Builder,
+        body: Bytes,
+    ) -> worker::Result<worker::Response> {
+        let request = request.body(body).map_err(|wrong| worker::Error::RustError(wrong.to_string()))?;
+        let (parts, body) = request.into_parts();
+        let headers = format!(
+            "{}{TRACEPARENT}\n{}\n{REQUEST_ID}\n{}\n",
+            lines(&parts.headers),
+            self.traceparent(),
+            self.request_id()
+        );
+        let body = (!body.is_empty()).then_some(&*body);
+        let answer = call(service.as_ref(), parts.method.as_str(), &parts.uri.to_string(), &headers, body)?;
+        Ok(JsFuture::from(answer).await?.unchecked_into::<web_sys::Response>().into())
     }
 
     /// Adds a member to the line in the log: who called, what it was about. Never a secret, never personal data.

@@ -2,9 +2,9 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use worker::send::SendFuture;
-use worker::{Delay, Env, RequestInit, Result, WebSocketPair, js_sys};
+use worker::{Delay, Env, Result, WebSocketPair, js_sys};
 
 use crate::failure::fail;
 
@@ -169,7 +169,7 @@ async fn through(
     let service = headers.get("x-service").and_then(|name| name.to_str().ok()).unwrap_or("ITSELF");
     let service = env.service(service).map_err(broken)?;
     let answer =
-        trace.fetch(&service, &format!("http://itself{path}"), RequestInit::default()).await.map_err(broken)?;
+        trace.fetch(&service, Request::get(format!("http://itself{path}")), Bytes::new()).await.map_err(broken)?;
     Ok(([("x-through", "yes"), ("set-cookie", "own=1")], answer.into()))
 }
 
