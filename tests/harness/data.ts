@@ -16,9 +16,15 @@ export async function migrate(db: any, base: string, { migrations_dir = "migrati
   }
 }
 
-/** Writes a file for `wrangler kv bulk put` to a KV namespace, unless there is something in it. */
-export async function seedEmpty(kv: any, file: string) {
+/** A file in the format of `wrangler kv bulk put`; or, with `key`, the text of that one value. */
+export interface Seed { file: string; key?: string }
+
+/** Writes it to a KV namespace: many values when there are none, since people add theirs; the one value always, since it goes
+ *  with the checkout. `fill` puts into it what only this machine knows. */
+export async function seed(kv: any, { file, key }: Seed, fill: (text: string) => Promise<string>) {
+  const text = readFileSync(file, "utf8");
+  if (key) return kv.put(key, await fill(text));
   if ((await kv.list({ limit: 1 })).keys.length) return;
-  for (const { key, value, base64, expiration, expiration_ttl: expirationTtl, metadata } of JSON.parse(readFileSync(file, "utf8")))
+  for (const { key, value, base64, expiration, expiration_ttl: expirationTtl, metadata } of JSON.parse(text))
     await kv.put(key, base64 ? Buffer.from(value, "base64") : value, { expiration, expirationTtl, metadata });
 }

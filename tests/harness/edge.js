@@ -11,7 +11,10 @@ const OURS = new Set(["cf-connecting-ip", "cf-connecting-ipv6", "cf-ipcountry", 
 export const edge = (name) => class extends WorkerEntrypoint {
   async fetch(request) {
     const target = this.env[name], { key, cf: visitor, access } = this.env.EDGE;
-    const url = URL.parse(request.url);
+    // Only the harness itself knows the key, and may say who connects, how, and what the edge knows about them.
+    const trusted = request.headers.get("mf-edge-key") === key;
+    const scheme = (trusted && request.headers.get("mf-edge-scheme")) || "http";
+    const address = request.url.replace(/^http(?=:)/, scheme), url = URL.parse(address);
     if (!url) return new Response("Bad Request", { status: 400 }); // a Host that is none
     if (url.pathname === "/cdn-cgi/handler/scheduled") { // as in `wrangler dev`
       const scheduledTime = new Date(Number(url.searchParams.get("time")) || Date.now());
@@ -19,8 +22,6 @@ export const edge = (name) => class extends WorkerEntrypoint {
       return new Response(outcome, { status: outcome === "ok" ? 200 : 500 });
     }
 
-    // Only the harness itself knows the key, and may say who connects and what the edge knows about them.
-    const trusted = request.headers.get("mf-edge-key") === key;
     const cf = trusted ? { ...visitor, ...request.cf } : visitor;
     const ip = (trusted && request.headers.get("cf-connecting-ip")) || "127.0.0.1";
 
@@ -28,8 +29,8 @@ export const edge = (name) => class extends WorkerEntrypoint {
     for (const header of [...headers.keys()]) if (header.startsWith("mf-") || OURS.has(header)) headers.delete(header);
     headers.set("cf-connecting-ip", ip);
     headers.append("x-forwarded-for", ip);
-    headers.set("x-forwarded-proto", "http");
-    headers.set("cf-visitor", '{"scheme":"http"}');
+    headers.set("x-forwarded-proto", scheme);
+    headers.set("cf-visitor", JSON.stringify({ scheme }));
     headers.set("cf-ipcountry", cf.country);
     headers.set("cf-ray", `${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}-${cf.colo}`);
     if (access[name]) headers.set("mf-access-blob", access[name]); // [access.dev] of wrangler.toml becomes ctx.access
@@ -39,7 +40,7 @@ export const edge = (name) => class extends WorkerEntrypoint {
     const pipe = given && (length && Number.isSafeInteger(Number(length)) ? new FixedLengthStream(Number(length)) : new IdentityTransformStream());
     let refuse;
     const passed = given && pass(given, pipe.writable, new Promise((done) => { refuse = done; }));
-    const answer = await target.fetch(new Request(request.url, { method: request.method, headers, body: pipe?.readable, cf, redirect: "manual" }));
+    const answer = await target.fetch(new Request(address, { method: request.method, headers, body: pipe?.readable, cf, redirect: "manual" }));
     if (given && answer.status >= 400) {
       refuse();
       await passed;

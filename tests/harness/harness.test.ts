@@ -1,14 +1,17 @@
 // What the harness promises, tried on the small pattern in fixture/: when wrangler is upgraded, this says what broke.
 //   node --test tests/harness/harness.test.ts
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http, { type OutgoingHttpHeaders } from "node:http";
+import https from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fingerprint } from "./certificates.ts";
 import { readPattern, runTry, startPattern, tryCommands } from "./pattern.ts";
 import { freePorts } from "./ports.ts";
 import type { Stack } from "./stack.ts";
@@ -47,14 +50,17 @@ describe("a running pattern", () => {
   let stack: Stack;
   const text = async (path: string, init = {}, worker = "api") => (await stack.fetch(worker, path, init)).text();
   const json = async (path: string, init = {}, worker = "api") => JSON.parse(await text(path, init, worker));
-  before(async () => { stack = await startPattern(shop, { faults: true, inspect: true, vars: { LIMITS: { items: 9 } } }); });
+  before(async () => { stack = await startPattern(shop, { faults: true, inspect: true, vars: { LIMITS: { items: 9 } }, rateLimits: { OFTEN: 1 } }); });
   after(() => stack?.close());
 
   test("each public Worker has an address of its own, internal ones have none", async () => {
-    assert.deepEqual([...stack.urls.keys()], ["api", "door"]);
+    assert.deepEqual([...stack.urls.keys()], ["api", "door", "tls"]);
     assert.equal(await (await fetch(new URL("/hello", stack.urls.get("api")))).text(), "version one");
     assert.equal(await (await fetch(new URL("/hello", stack.urls.get("door")))).text(), "version one");
     assert.equal(await text("/", {}, "stock"), "internal");
+  });
+  test("a rate limit allows what the test says, not what the production file does", async () => {
+    assert.deepEqual(await json("/often"), [true, false]);
   });
   test("the production file's bindings work", async () => {
     assert.deepEqual(await json("/stock"), [{ sku: "tea", reserved: 2 }, "booked 7"]);
@@ -71,9 +77,18 @@ describe("a running pattern", () => {
     assert.equal(await json("/orders"), 1);
     assert.deepEqual(await json("/plans"), ["10 requests", { value: "1000", metadata: { since: 2026 }, cacheStatus: null }]);
   });
+  test("one value is seeded with the fingerprints of this run's certificates, and again when the stack starts over", async () => {
+    const known = async () => (await stack.env("api")).MACHINES.get("known"), { MACHINES } = await stack.env("api");
+    assert.equal(await known(), `client ${fingerprint(stack.identity("client").cert)}\n`);
+    await MACHINES.put("known", "changed");
+    await stack.reload();
+    assert.equal(await known(), `client ${fingerprint(stack.identity("client").cert)}\n`);
+  });
   test("a fault is armed through a binding that production does not have", async () => {
     await (await stack.rpc("faults")).arm("fault", "fail", 2);
     assert.deepEqual([await json("/fault"), await json("/fault"), await json("/fault")], ["fail", "fail", null]);
+    await (await stack.rpc("faults")).arm("door", "fail"); // a stand-in's
+    assert.deepEqual([await text("/hello", {}, "door"), await text("/hello", {}, "door")], ["provoked", "version one"]);
   });
   test("a request says what the edge saw, and a test may say what that is", async () => {
     const plain = await json("/edge");
@@ -155,7 +170,7 @@ describe("a running pattern", () => {
   });
   test("the README's curls get the statuses that it promises, on the addresses of this run", async () => {
     const urls = [...stack.urls.values()];
-    assert.deepEqual(tryCommands(shop, urls), [
+    assert.deepEqual(tryCommands(shop, urls, stack.certificates), [
       { comment: "200: says hello", command: `curl -i ${urls[0].origin}/hello`, expect: 200 },
       { comment: "404: through the door, which is the second address", expect: 404,
         command: `curl -X POST ${urls[1].origin}/nothing -H 'content-type: application/json' -d '{"a": 1}'` },
@@ -177,10 +192,11 @@ describe("a running pattern", () => {
 });
 
 describe("starting, changing and ending", () => {
-  test("stacks that start at the same time get ports of their own, and closing leaves no process", async () => {
+  test("stacks that start at the same time get ports of their own, and closing leaves no process", async (t) => {
     const { shop } = checkout();
     const stacks = await Promise.all([1, 2, 3].map(() => startPattern(shop))), pids = stacks.map((s) => s.pid);
-    assert.equal(new Set(stacks.flatMap((s) => [...s.urls.values()].map(String))).size, 6);
+    t.after(() => Promise.all(stacks.map((s) => s.close()))); // or else a failure would hang
+    assert.equal(new Set(stacks.flatMap((s) => [...s.urls.values()].map(String))).size, 9);
     await Promise.all(stacks.map((s) => s.close()));
     assert.deepEqual(pids.filter(alive), []);
   });
@@ -210,6 +226,9 @@ describe("starting, changing and ending", () => {
   });
   test("a missing stand-in or Worker is named before anything starts", async () => {
     const { shop, edit } = checkout();
+    edit("pattern.toml", 'before = "api"', 'before = "stock"');
+    await assert.rejects(startPattern(shop), /tls is before stock, which is not a public Worker/);
+    edit("pattern.toml", 'before = "stock"', 'before = "api"');
     edit("pattern.toml", 'bind = { AI = "model" }', "");
     await assert.rejects(startPattern(shop), /shop-api: binding AI \(ai\) is not emulated locally/);
     edit("pattern.toml", 'ORIGIN = "api"', 'ORIGIN = "else"');
@@ -250,7 +269,7 @@ describe("dev", () => {
     const ended = once(child, "close").then(([code, signal]) => code ?? signal);
     after(() => child.kill("SIGKILL"));
     return {
-      child, ended, output: () => output,
+      child, ended, port, output: () => output,
       get: async (path: string, i = 0) => (await fetch(`http://127.0.0.1:${port + i}${path}`)).text(),
       printed: (what: string) =>
         eventually(() => output.includes(what.replace("PORT", String(port))), () => `dev did not print ${what}, but:\n${output}`, 30_000),
@@ -265,6 +284,15 @@ describe("dev", () => {
     };
   }
   const nothing = { status: 0, left: [] };
+  /** What it printed about the mTLS edge. */
+  const printedTls = (output: string) => {
+    const line = (what: string) => new RegExp(`^${what} (.+)$`, "m").exec(output)![1], url = new URL("/edge", line("ready shop/tls"));
+    const [ca, cert, key] = ["ca", "certificate", "key"].map((what) => line(`mtls ${what}`));
+    /** request.cf.tlsClientAuth, asked with exactly that. */
+    const seen = () => new Promise<any>((done, fail) => execFile("curl",
+      ["-sS", "--cacert", ca, "--cert", cert, "--key", key, url.href], (e, out) => (e ? fail(e) : done(JSON.parse(out).cf.tlsClientAuth))));
+    return { url, ca, seen, fingerprint: line("mtls fingerprint") };
+  };
 
   test("prints addresses and curls, keeps storage and takes variables; SIGTERM ends it with 0", async () => {
     const { root } = checkout();
@@ -272,17 +300,51 @@ describe("dev", () => {
     await first.printed("ready shop http://127.0.0.1:PORT\n");
     await first.printed("# 200: says hello\ncurl -i http://127.0.0.1:PORT/hello\n");
     assert.match(first.output(), /^ready shop\/door http:/m);
+    await first.printed("mtls fingerprint ");
+    const tls = printedTls(first.output());
+    assert.equal(Number(tls.url.port), first.port + 2);
+    assert.ok(tls.ca.startsWith(`${root}/.edge/mtls/`), tls.ca);
+    assert.equal((await tls.seen()).certFingerprintSHA256, tls.fingerprint);
     assert.equal(JSON.parse(await first.get("/vars", 1)).GREETING, "hey");
     await first.get("/order");
     assert.deepEqual(await first.end("SIGTERM"), nothing);
     const second = await dev(root, ["shop"]);
-    await second.printed("ready shop ");
+    await second.printed("mtls fingerprint ");
     assert.equal(await second.get("/orders"), "2");
+    assert.equal(printedTls(second.output()).fingerprint, tls.fingerprint, "kept");
     assert.deepEqual(await second.end("SIGINT"), nothing);
     const fresh = await dev(root, ["shop", "--fresh"]);
-    await fresh.printed("ready shop ");
+    await fresh.printed("mtls fingerprint ");
     assert.equal(await fresh.get("/orders"), "1");
+    assert.deepEqual(printedTls(fresh.output()).fingerprint, tls.fingerprint, "kept in any case");
     assert.deepEqual(await fresh.end("SIGINT"), nothing);
+    assert.ok(existsSync(tls.ca));
+  });
+  test("over no address that it prints does a client reach an internal Worker, or say who he is", async () => {
+    const running = await dev(checkout().root, ["shop", "--fresh"]);
+    await running.printed("mtls fingerprint ");
+    const urls = [...running.output().matchAll(/^ready \S+ (\S+)$/gm)].map(([, url]) => url), ca = readFileSync(printedTls(running.output()).ca);
+    assert.deepEqual(urls.map((url) => url.split(":")[0]), ["http", "http", "https"]);
+    const get = (url: string, headers: OutgoingHttpHeaders, path = "/edge") => new Promise<string>((done, fail) => {
+      (url.startsWith("https:") ? https : http).get(url, { ca, path, headers, servername: "localhost", agent: false } as https.RequestOptions,
+        (answer) => answer.setEncoding("utf8").toArray().then((chunks) => done(chunks.join("")), fail)).on("error", fail);
+    });
+    const blob = JSON.stringify({ country: "XX", tlsClientAuth: { certPresented: "1", certVerified: "SUCCESS" } });
+    const FORGED = ["shop-stock", "local-control", "local-edge"].map((worker) => ({ "MF-Route-Override": worker, "MF-CF-Blob": blob,
+      "MF-Original-URL": "http://else/edge", "MF-Original-Hostname": "else", "MF-Edge-Key": "", "MF-Edge-Scheme": "gopher", "MF-Service": worker,
+      "MF-Custom-Service": worker, "MF-Op": "GET", "mf-disable-pretty-error": "1", "MF-Access-Blob": '{"app_aud":"mine"}', "MF-X": "1" }));
+    for (const url of urls) {
+      const plain = JSON.parse(await get(url, {}));
+      for (const headers of FORGED) {
+        const seen = JSON.parse(await get(url, headers)), { "cf-ray": ray, ...rest } = seen.headers, { "cf-ray": other, ...expected } = plain.headers;
+        assert.deepEqual([seen.url, seen.cf, rest], [plain.url, plain.cf, expected], url);
+        // Names in the request's target and Host are no better.
+        const { hostname } = new URL(url);
+        for (const [host, path] of [["shop-stock", "/"], [hostname, "http://shop-stock/"], ["local-control", "/core/x"], [hostname, "/cdn-cgi/mf/x"]])
+          assert.equal(await get(url, { ...headers, host }, path), "nothing here", `${url} ${host} ${path}`);
+      }
+    }
+    assert.deepEqual(await running.end("SIGTERM"), nothing);
   });
   test("without a name, runs all patterns, each with stand-ins and data of its own", async () => {
     const running = await dev(checkout().root, []);

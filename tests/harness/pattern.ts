@@ -32,8 +32,10 @@ export interface Pattern {
   /** The first public one is the pattern's main Worker. */
   workers: Part[];
   standIns: Part[];
-  /** Data for local runs: a file for `wrangler kv bulk put` to a KV binding of a Worker. */
-  seed: { worker: string; kv: string; file: string }[];
+  /** TLS servers that ask for client certificates, each before the public Worker that it names. */
+  mtls: { name: string; before: string }[];
+  /** Data for local runs in a KV binding of a Worker: a file for `wrangler kv bulk put`, or with `key` the text of one value. */
+  seed: { worker: string; kv: string; key?: string; file: string }[];
 }
 
 /** The checkout's patterns. */
@@ -41,9 +43,10 @@ export const slugs = () => readdirSync(join(ROOT, "patterns")).filter((slug) => 
 
 /** Key -> type of its value, with a ? where it may be absent. */
 const PATTERN = { number: "string", title: "string", products: "array", standards: "array", workers: "array", "stand-ins": "array?",
-  seed: "array?" };
+  mtls: "array?", seed: "array?" };
 const PART = { name: "string", public: "boolean?", vars: "object?", bind: "object?" };
-const SEED = { worker: "string", kv: "string", file: "string" };
+const MTLS = { name: "string", before: "string" };
+const SEED = { worker: "string", kv: "string", key: "string?", file: "string" };
 
 /** Reads the pattern of this slug, or in this absolute folder. */
 export function readPattern(slugOrFolder: string): Pattern {
@@ -60,7 +63,7 @@ export function readPattern(slugOrFolder: string): Pattern {
   };
   const read: any = parse(readFileSync(file, "utf8"));
   check("", read, PATTERN);
-  const { number, title, products, standards, workers, "stand-ins": standIns = [], seed = [] } = read;
+  const { number, title, products, standards, workers, "stand-ins": standIns = [], mtls = [], seed = [] } = read;
   const nameOf = (name: string) => (name === "." ? slug : name);
   const parts = (list: any[], key: string, base: string): Part[] => list.map((part) => {
     check(`${key}.`, part, PART);
@@ -69,11 +72,13 @@ export function readPattern(slugOrFolder: string): Pattern {
       throw new Error(`${shown}: ${key} ${part.name}: there is no ${relative(process.cwd(), at)}/wrangler.toml`);
     return { public: false, bind: {}, vars: {}, ...part, name: nameOf(part.name), folder: at };
   });
+  for (const m of mtls) check("mtls.", m, MTLS);
   for (const s of seed) check("seed.", s, SEED);
   const pattern: Pattern = {
     slug, folder, number, title, products, standards,
     workers: parts(workers, "workers", folder),
     standIns: parts(standIns, "stand-ins", resolve(folder, "../../wrangler/local")),
+    mtls: mtls.map((m: any) => ({ ...m, before: nameOf(m.before) })),
     seed: seed.map((s: any) => ({ ...s, worker: nameOf(s.worker), file: resolve(folder, s.file) })),
   };
   if (!pattern.workers.some((w) => w.public)) throw new Error(`${shown}: no Worker is public`);
@@ -91,25 +96,31 @@ export function specsOf({ slug, workers, standIns, seed }: Pattern, id = (name: 
     bind: Object.fromEntries(Object.entries(part.bind).map(([binding, target]) => [binding, target.replace(/^[^#]*/, id)])),
     vars: Object.fromEntries(Object.entries(part.vars).map(([key, value]) =>
       [key, typeof value === "string" ? value.replace(/\{url:([^}]*)\}/g, (_, name) => `{url:${id(name)}}`) : value])),
-    seed: Object.fromEntries(seed.filter((s) => s.worker === part.name).map((s) => [s.kv, s.file])),
+    seed: Object.fromEntries(seed.filter((s) => s.worker === part.name).map(({ kv, key, file }) => [kv, { key, file }])),
     envFiles: [".dev.vars.example"], // a developer's own secrets stay out of tests
   }));
 }
 
-export type TestOptions = Omit<StackOptions, "workers"> & {
-  /** Binds the stand-in `faults` as FAULTS into the pattern's Workers. */
+/** What stands before them in a stack; `id` as in specsOf. */
+export const mtlsOf = ({ mtls }: Pattern, id = (name: string) => name): NonNullable<StackOptions["mtls"]> =>
+  mtls.map(({ name, before }) => ({ id: id(name), before: id(before) }));
+
+export type TestOptions = Omit<StackOptions, "workers" | "mtls"> & {
+  /** Binds the stand-in `faults` as FAULTS into the pattern's Workers and stand-ins. */
   faults?: boolean;
   /** Overrides of variables and secrets of the pattern's Workers. */
   vars?: Record<string, unknown>;
+  /** Overrides of what their rate limits allow. */
+  rateLimits?: Record<string, number>;
 };
 
 /** Runs a pattern (a slug, or an absolute folder) for a test: on free ports and empty storage unless told otherwise. */
-export async function startPattern(slugOrFolder: string, { faults, vars, ...options }: TestOptions = {}): Promise<Stack> {
+export async function startPattern(slugOrFolder: string, { faults, vars, rateLimits, ...options }: TestOptions = {}): Promise<Stack> {
   const pattern = readPattern(slugOrFolder), count = pattern.workers.length;
-  const workers = specsOf(pattern).map((spec, i) =>
-    (i < count ? { ...spec, vars: { ...spec.vars, ...vars }, bind: { ...spec.bind, ...(faults && { FAULTS: FAULTS.id }) } } : spec));
+  const workers = specsOf(pattern).map((spec, i): WorkerSpec =>
+    ({ ...spec, rateLimits, vars: i < count ? { ...spec.vars, ...vars } : spec.vars, bind: { ...spec.bind, ...(faults && { FAULTS: FAULTS.id }) } }));
   if (faults) workers.push(FAULTS);
-  return startWorkers(workers, options);
+  return startWorkers(workers, { ...options, mtls: mtlsOf(pattern) });
 }
 
 /** Builds and runs any Workers. `EDGE_BUILT=1` says that everything is built already, as ./scripts/test does first. */
@@ -127,8 +138,9 @@ export interface Try {
 }
 
 /** The commands under `## Try` in the pattern's README: a line each (or several, joined by a backslash), with a comment
- *  before it. The default addresses in them, from port 8787 on, become those of `urls` (in the order of the ports). */
-export function tryCommands(slugOrFolder: string, urls: Iterable<URL>): Try[] {
+ *  before it. The default addresses in them, from port 8787 on, become those of `urls` (in the order of the ports), and the
+ *  default folder of certificates becomes this one. */
+export function tryCommands(slugOrFolder: string, urls: Iterable<URL>, certificates: string): Try[] {
   const readme = join(readPattern(slugOrFolder).folder, "README.md"), actual = [...urls];
   if (!existsSync(readme)) return [];
   const section = /^## Try$(.*?)(?=^## |(?![^]))/ms.exec(readFileSync(readme, "utf8"))?.[1] ?? "";
@@ -138,7 +150,8 @@ export function tryCommands(slugOrFolder: string, urls: Iterable<URL>): Try[] {
     for (const line of block.replaceAll(/\\\n\s*/g, "").split("\n").map((l) => l.trim())) {
       if (line.startsWith("#")) comment = line.replace(/^#\s*/, "");
       else if (line) {
-        const command = line.replace(/http:\/\/127\.0\.0\.1:(\d+)/g, (url, port) => actual[Number(port) - 8787]?.origin ?? url);
+        const command = line.replace(/https?:\/\/127\.0\.0\.1:(\d+)/g, (url, port) => actual[Number(port) - 8787]?.origin ?? url)
+          .replaceAll(".edge/mtls/", `${certificates}/`);
         const status = /^([1-5]\d\d)\b/.exec(comment)?.[1];
         tries.push({ comment, command, expect: status ? Number(status) : undefined });
         comment = "";
@@ -150,7 +163,7 @@ export function tryCommands(slugOrFolder: string, urls: Iterable<URL>): Try[] {
 
 /** Runs every curl that the README shows against the running pattern: each must be answered with the status that it promises. */
 export async function runTry(slugOrFolder: string, stack: Stack): Promise<void> {
-  const tries = tryCommands(slugOrFolder, stack.urls.values()), dir = mkdtempSync(join(tmpdir(), "try-"));
+  const tries = tryCommands(slugOrFolder, stack.urls.values(), stack.certificates), dir = mkdtempSync(join(tmpdir(), "try-"));
   assert.ok(tries.length, `${slugOrFolder}: README.md shows nothing under "## Try"`);
   try {
     for (const { command, expect } of tries) {

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.ts";
-import { readPattern, ROOT, slugs, specsOf, tryCommands, type Pattern } from "./pattern.ts";
+import { fingerprint } from "./certificates.ts";
+import { mtlsOf, readPattern, ROOT, slugs, specsOf, tryCommands, type Pattern } from "./pattern.ts";
 import { Stack } from "./stack.ts";
 import { watch } from "./watch.ts";
 
@@ -12,7 +13,8 @@ const USAGE = `usage: ./scripts/dev [SLUG…] [--port N] [--var NAME=VALUE]… [
   --port N       port of the first public Worker, the next takes N + 1, … (default: 8787)
   --var N=V      sets a variable or secret of the patterns' Workers, in place of what their files say
   --persist DIR  where storage is kept (default: .edge/ of the checkout)
-  --fresh        starts on empty storage, which is forgotten at the end`;
+  --fresh        starts on empty storage, which is forgotten at the end
+Certificates for the TLS addresses are kept in .edge/mtls of the checkout in any case.`;
 
 /** Asked for something that does not exist. */
 export class Refused extends Error {
@@ -57,13 +59,21 @@ export async function serve(args: string[], signal: AbortSignal): Promise<Stack 
   })));
   for (const { config } of workers) await build(config, signal);
   const persist = values.fresh ? undefined : (values.persist ?? join(ROOT, ".edge"));
-  const stack = await Stack.start({ workers, port, persist, log: console.log, ownSignals: true });
+  const mtls = patterns.flatMap((pattern) => mtlsOf(pattern, idIn(pattern)));
+  // Kept by --fresh, too: who names a fingerprint in --var has to know it before.
+  const certificates = join(ROOT, ".edge/mtls");
+  const stack = await Stack.start({ workers, mtls, certificates, port, persist, log: console.log, ownSignals: true });
   if (signal.aborted) return stack;
 
   for (const [id, url] of stack.urls) console.log(`ready ${id} ${url.origin}`);
+  if (mtls.length) {
+    for (const [what, file] of Object.entries({ ca: "ca.pem", "ca-key": "ca.key", certificate: "client.pem", key: "client.key" }))
+      console.log(`mtls ${what} ${join(stack.certificates, file)}`);
+    console.log(`mtls fingerprint ${fingerprint(stack.identity("client").cert)}`);
+  }
   for (const { slug } of patterns) {
     const urls = [...stack.urls].flatMap(([id, url]) => (id.split("/")[0] === slug ? [url] : []));
-    for (const { comment, command } of tryCommands(slug, urls)) console.log(`\n${comment && `# ${comment}\n`}${command}`);
+    for (const { comment, command } of tryCommands(slug, urls, stack.certificates)) console.log(`\n${comment && `# ${comment}\n`}${command}`);
   }
   console.log();
 

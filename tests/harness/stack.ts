@@ -10,11 +10,13 @@ import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import type { Server } from "node:https";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { migrate, seedEmpty } from "./data.ts";
+import { fingerprint, identity, makeCertificates } from "./certificates.ts";
+import { migrate, seed as write, type Seed } from "./data.ts";
 import { CF, controlWorker, edgeWorker } from "./inside.ts";
 import { modulesOf } from "./modules.ts";
 import { freePorts, HOST, inUse } from "./ports.ts";
@@ -35,19 +37,25 @@ export interface WorkerSpec {
   bind?: Record<string, string>;
   /** Overrides of variables and secrets; `{url:ID}` in one is that Worker's address. */
   vars?: Record<string, unknown>;
-  /** KV binding -> file in the format of `wrangler kv bulk put`, written to the namespace when it is empty. */
-  seed?: Record<string, string>;
+  /** Rate-limit binding -> how many calls it lets through in its period, instead of what the file says. */
+  rateLimits?: Record<string, number>;
+  /** KV binding -> what `seed` writes to it. */
+  seed?: Record<string, Seed>;
   /** Files with secrets, beside wrangler.toml, the last one has the last word; absent: a developer's own `.dev.vars`. */
   envFiles?: string[];
 }
 
 export interface StackOptions {
   workers: WorkerSpec[];
+  /** TLS servers that ask for client certificates, each before a public Worker and with a port after those of the Workers. */
+  mtls?: { id: string; before: string }[];
   /** Port of the first public Worker, the next has port + 1, ...; 0 (default) takes free ones. */
   port?: number;
   /** Folder for storage, in wrangler's own layout; absent: a temporary one that `close` deletes. */
   persist?: string;
-  /** Puts edge.js in front of each public Worker. Benchmarks turn it off. Default true. */
+  /** Folder of the certificates of `mtls`, which stay there; absent: beside the storage. */
+  certificates?: string;
+  /** Puts edge.js in front of each public Worker. Benchmarks turn it off, and `mtls` with it. Default true. */
   edge?: boolean;
   /** Lets `sql` read objects. It wraps every class and writes one row in each object. Default false. */
   inspect?: boolean;
@@ -105,6 +113,9 @@ export class Stack {
   #mf: any;
   #good!: Assembled; // what started last
   #storage: string;
+  /** Folder of the certificates of `mtls`: see makeCertificates. */
+  readonly certificates: string;
+  #doors: Server[] = [];
   #key = randomUUID();
   #runtimes: ChildProcess[] = []; // every workerd that ran: a reload starts a new one
   #closed?: Promise<void>;
@@ -112,21 +123,25 @@ export class Stack {
   private constructor(options: StackOptions) {
     this.#options = options;
     this.#storage = options.persist ? resolve(options.persist) : mkdtempSync(join(tmpdir(), "stack-"));
+    this.certificates = options.certificates ?? (options.persist ? join(this.#storage, "mtls") : `${this.#storage}-mtls`); // outlives a reset
   }
 
   static async start(options: StackOptions): Promise<Stack> {
     load();
-    const ids = options.workers.flatMap((w) => (w.public ? [w.id] : []));
+    const open = options.workers.flatMap((w) => (w.public ? [w.id] : []));
+    const mtls = options.edge === false ? [] : (options.mtls ?? []), ids = [...open, ...mtls.map(({ id }) => id)];
+    for (const { id, before } of mtls)
+      if (!open.includes(before)) throw new Error(`${id} is before ${before}, which is not a public Worker of the stack`);
     for (let attempt = 1; ; attempt++) {
       const ports = options.port ? ids.map((_, i) => options.port! + i) : await freePorts(ids.length);
       const stack = new Stack(options);
-      for (const [i, id] of ids.entries()) stack.urls.set(id, new URL(`http://${HOST}:${ports[i]}`));
+      for (const [i, id] of ids.entries()) stack.urls.set(id, new URL(`http${i < open.length ? "" : "s"}://${HOST}:${ports[i]}`));
       try {
-        await stack.#start();
+        await stack.#start(mtls);
         return stack;
       } catch (e: any) {
         await stack.close().catch(() => {}); // the first error is the one to tell
-        if (e.code !== "ERR_ADDRESS_IN_USE") throw e;
+        if (!["ERR_ADDRESS_IN_USE", "EADDRINUSE"].includes(e.code)) throw e;
         if (!options.port && attempt < 5) continue; // somebody took it between our look and workerd's
         const taken = await inUse(ports); // miniflare names the socket, not the port
         throw taken < 0 ? e : new Error(`port ${ports[taken]}, for ${ids[taken]}, is in use`, { cause: e });
@@ -134,10 +149,15 @@ export class Stack {
     }
   }
 
-  async #start() {
+  async #start(mtls: { id: string; before: string }[]) {
     this.#good = this.#assemble();
     await this.#run(this.#good);
     await this.#fill(this.#good);
+    if (!mtls.length) return;
+    await makeCertificates(this.certificates);
+    const { openMtls } = await import("./mtls.ts"); // here, since most stacks do without (0.1 s)
+    const port = (id: string) => Number(this.urls.get(id)!.port);
+    for (const { id, before } of mtls) this.#doors.push(await openMtls(port(id), port(before), this.#key, this.certificates));
   }
 
   /** workerd starts, or restarts, with this. */
@@ -183,6 +203,7 @@ export class Stack {
       const { name, env } = options.workers[i].config;
       for (const [key, value] of Object.entries(spec.vars ?? {}))
         env[key] = typeof value === "string" ? { type: "text", value: this.#withUrls(value) } : { type: "json", value };
+      for (const [key, limit] of Object.entries(spec.rateLimits ?? {})) if (key in env) env[key].simple.limit = limit;
       for (const [key, target] of Object.entries(spec.bind ?? {})) {
         const [id, exportName] = target.split("#");
         if (!configs.has(id)) throw new Error(`${name}: binding ${key} names ${id}, which is not in the stack`);
@@ -220,8 +241,15 @@ export class Stack {
       const { name, d1_databases } = configs.get(id);
       for (const database of d1_databases)
         await migrate(await this.#mf.getD1Database(database.binding, name), dirname(config), database, wrangler.unstable_splitSqlQuery);
-      for (const [binding, file] of Object.entries(seed)) await seedEmpty(await this.#mf.getKVNamespace(binding, name), file);
+      for (const [binding, what] of Object.entries(seed)) await write(await this.#mf.getKVNamespace(binding, name), what, (text) => this.#withFingerprints(text));
     }
+  }
+
+  /** `{fingerprint:NAME}` is that of one of makeCertificates's. */
+  async #withFingerprints(text: string): Promise<string> {
+    const names = /\{fingerprint:(\w+)\}/g;
+    if (names.test(text)) await makeCertificates(this.certificates); // also where no `mtls` has made them
+    return text.replace(names, (_, name) => fingerprint(this.identity(name).cert));
   }
 
   #nameOf(id: string): string {
@@ -239,6 +267,9 @@ export class Stack {
     if (!url) headers.set("MF-Route-Override", this.#nameOf(id)); // through miniflare's own entry, which lets a caller name the Worker
     return fetch(new URL(path, url ?? (await this.#mf.ready)), { redirect: "manual", ...init, headers });
   }
+
+  /** One of makeCertificates's as options of Node's TLS, to call an `mtls` with; `client` is known there. */
+  identity(name: string) { return identity(this.certificates, name); }
 
   /** The first line that matches, of those written so far or within `ms`. */
   async logged(what: string | RegExp, ms = 5000): Promise<string> {
@@ -310,8 +341,10 @@ export class Stack {
   /** Ends everything that this stack started. */
   close(): Promise<void> {
     return (this.#closed ??= (async () => {
+      for (const door of this.#doors) door.close().closeAllConnections();
       await this.#mf?.dispose();
-      if (!this.#options.persist) rmSync(this.#storage, { recursive: true, force: true });
+      const { persist, certificates } = this.#options;
+      for (const folder of persist ? [] : certificates ? [this.#storage] : [this.#storage, this.certificates]) rmSync(folder, { recursive: true, force: true });
     })());
   }
 }

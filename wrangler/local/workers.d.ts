@@ -42,4 +42,15 @@ declare module "cloudflare:workers" {
     protected readonly env: Env;
     protected readonly ctx: ExecutionContext;
   }
+
+  export abstract class DurableObject {
+    protected readonly ctx: { storage: ObjectStorage };
+  }
+
+  interface ObjectStorage {
+    sql: { exec<T>(sql: string, ...values: unknown[]): { toArray(): T[]; one(): T } };
+    getAlarm(): Promise<number | null>;
+    setAlarm(ms: number): Promise<void>;
+    deleteAll(): Promise<void>;
+  }
 }

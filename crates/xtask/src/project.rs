@@ -53,6 +53,8 @@ pub struct About {
     #[serde(default)]
     pub stand_ins: Vec<Part>,
     #[serde(default)]
+    pub mtls: Vec<Mtls>,
+    #[serde(default)]
     pub seed: Vec<Seed>,
 }
 
@@ -71,12 +73,24 @@ pub struct Part {
     pub vars: toml::Table,
 }
 
-/// Data for local runs: a file for `wrangler kv bulk put`.
+/// Cloudflare's edge where it asks for client certificates; locally a TLS server.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mtls {
+    /// What its address is called.
+    pub name: String,
+    /// The public Worker behind it; `.` is the pattern's own.
+    pub before: String,
+}
+
+/// Data for local runs: a file for `wrangler kv bulk put`, or with `key` the text of one value.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seed {
     pub worker: String,
     pub kv: String,
+    #[expect(dead_code, reason = "it is for the harness; here it is only known")]
+    pub key: Option<String>,
     pub file: String,
 }
 
@@ -118,6 +132,11 @@ impl Pattern {
             bail!("{}/pattern.toml: no Worker is public", folder.display());
         }
         Ok(Self { slug, folder, about, workers })
+    }
+
+    /// The [`Worker::id`] of the Worker that `pattern.toml` calls so.
+    pub fn id<'a>(&'a self, name: &'a str) -> &'a str {
+        if name == "." { &self.slug } else { name }
     }
 }
 

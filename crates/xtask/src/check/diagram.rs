@@ -71,6 +71,11 @@ pub fn mermaid(pattern: &Pattern) -> String {
         } else {
             chart.edge(&client, "-->", &door(worker), &id(worker));
         }
+        for edge in about.mtls.iter().filter(|edge| pattern.id(&edge.before) == worker.id) {
+            let edge = chart.node(SERVICE, &format!("{}<br/>(locally a TLS server)", edge.name));
+            chart.edge(&client, "-->", "client certificate", &edge);
+            chart.edge(&edge, "-->", "", &id(worker));
+        }
     }
 
     for (part, worker) in about.workers.iter().zip(&pattern.workers) {

@@ -110,7 +110,7 @@ fn catalogue(project: &Project, guide: &Guide) -> String {
 mod tests {
     use std::fs;
 
-    use super::super::fixture::{API, README, STOCK, Tree};
+    use super::super::fixture::{ABOUT, API, README, STOCK, Tree};
     use super::{check, write};
 
     #[test]
@@ -162,6 +162,7 @@ mod tests {
             "[[ratelimits]]\nname = \
             \"LIMIT\"\n\n[[r2_buckets]]\nbinding = \"FILES\"\nbucket_name = \"shop-files\"\n\n[secrets]",
         );
+        let tree = tree.add(ABOUT, "\n[[mtls]]\nname = \"tls\"\nbefore = \"api\"\n");
         let diagram = super::diagram::mermaid(tree.project().pattern("shop").unwrap());
         assert_eq!(diagram, SHOP);
     }
@@ -172,6 +173,7 @@ flowchart LR
   worker_api["api"]
   client(["client"])
   door{{"door<br/>(locally a stand-in)"}}
+  tls{{"tls<br/>(locally a TLS server)"}}
   KV_PLANS[("KV PLANS")]
   R2_shop_files[("R2 shop-files")]
   Durable_Object_Shelf[["Durable Object Shelf"]]
@@ -185,6 +187,8 @@ flowchart LR
   end
   client --> door
   door --> worker_api
+  client -->|"client certificate"| tls
+  tls --> worker_api
   worker_api -->|"STOCK: service binding, entrypoint Stock"| worker_stock
   worker_api -->|"PLANS"| KV_PLANS
   worker_api -->|"FILES"| R2_shop_files

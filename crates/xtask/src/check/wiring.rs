@@ -133,8 +133,19 @@ fn parts(project: &Project, pattern: &Pattern, findings: &mut Findings) -> Resul
         }
     }
 
+    for edge in &pattern.about.mtls {
+        let mut public = pattern.workers.iter().filter(|worker| worker.public);
+        if !public.any(|worker| worker.id == pattern.id(&edge.before)) {
+            findings
+                .add(&file, format!("{} is before {}: name a public Worker of this pattern", edge.name, edge.before));
+        }
+        if known(&edge.name) || pattern.about.mtls.iter().filter(|other| other.name == edge.name).count() > 1 {
+            findings.add(&file, format!("{} is the name of something else, too: choose another", edge.name));
+        }
+    }
+
     for seed in &pattern.about.seed {
-        let id = if seed.worker == "." { &pattern.slug } else { &seed.worker };
+        let id = pattern.id(&seed.worker);
         match pattern.workers.iter().find(|worker| worker.id == *id) {
             None => findings.add(
                 &file,
@@ -910,6 +921,14 @@ mod tests {
             ABOUT,
             "stand-in door is given TEEM",
         );
+    }
+
+    #[test]
+    fn an_edge_is_before_a_public_worker_and_has_a_name_of_its_own() {
+        let edge = |text: &str| Tree::good().add(ABOUT, &format!("\n[[mtls]]\n{text}\n"));
+        edge("name = \"tls\"\nbefore = \"api\"").keeps(check);
+        edge("name = \"tls\"\nbefore = \"stock\"").breaks(check, ABOUT, "tls is before stock: name a public Worker");
+        edge("name = \"door\"\nbefore = \"api\"").breaks(check, ABOUT, "door is the name of something else, too");
     }
 
     #[test]

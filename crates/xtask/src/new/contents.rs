@@ -44,7 +44,7 @@ const ALONG: [&str; 27] = [
 
 /// What the crates, the harness and the commands are tested with on a runtime, which is more than a pattern: it stays here. There,
 /// the pattern's own tests show whether they work, and a crate's tests in Rust. This command stays here, too.
-const STAYS: [&str; 7] = [
+const STAYS: [&str; 8] = [
     "crates/edge-http/probe",
     "crates/edge-http/tests",
     "crates/xtask/src/new",
@@ -52,6 +52,7 @@ const STAYS: [&str; 7] = [
     "crates/xtask/tests",
     "tests/harness/fixture",
     "tests/harness/harness.test.ts",
+    "tests/harness/mtls.test.ts",
 ];
 
 /// The files that go along, and those that stay behind, from the root.
