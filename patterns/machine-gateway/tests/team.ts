@@ -11,6 +11,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from "j
 import { build } from "../../../tests/harness/build.ts";
 import { type TestOptions, readPattern, specsOf, startPattern, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
+import { policy } from "./callers.ts";
 
 export const AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
 export const [ALICE, BOB] = ["alice.access", "bob.access"]; // client ids of two service tokens
@@ -63,19 +64,23 @@ export class Team {
   }
 }
 
+/** Variables of a gateway that this team's Access stands before, and that knows these service tokens. */
+export const varsOf = (team: Team, clients = [ALICE, BOB]) => ({ ...team.vars, PRINCIPALS: JSON.stringify(policy(clients)) });
+
 /** The pattern before this team's Access, without its edge. */
-export const startWith = (team: Team, options: TestOptions = {}): Promise<Stack> =>
-  startPattern("machine-gateway", { ...options, vars: { ...team.vars, ...options.vars } });
+export const startWith = (team: Team, { clients, ...options }: TestOptions & { clients?: string[] } = {}): Promise<Stack> =>
+  startPattern("machine-gateway", { ...options, vars: { ...varsOf(team, clients), ...options.vars } });
 
 /** The same with the gateway's clock in the test's hands: the header `x-clock` moves it, in seconds from now. The wasm is
  *  the deployed one; a few lines of JavaScript are put before it. */
-export async function startWithClock(team: Team): Promise<Stack> {
+export async function startWithClock(vars: Record<string, unknown>): Promise<Stack> {
   const [gateway, ...others] = specsOf(readPattern("machine-gateway")), folder = mkdtempSync(join(tmpdir(), "clock-"));
   const main = join(folder, "clock.js");
   if (process.env.EDGE_BUILT !== "1") await build(gateway.config);
   cpSync(join(dirname(gateway.config), "build"), folder, { recursive: true });
   writeFileSync(main, `
     import gateway from "./index.js";
+    export * from "./index.js"; // the classes of its objects
     let offset = 0;
     const now = Date.now.bind(Date);
     globalThis.Date = class extends Date {
@@ -87,7 +92,7 @@ export async function startWithClock(team: Team): Promise<Stack> {
       return gateway.fetch(request, env, ctx);
     } };`);
   try {
-    return await startWorkers([{ ...gateway, main, vars: { ...gateway.vars, ...team.vars } }, ...others]);
+    return await startWorkers([{ ...gateway, main, vars: { ...gateway.vars, ...vars } }, ...others]);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -116,7 +121,7 @@ export const send = (to: URL, { path, chunks = [], ...options }: Sent) => new Pr
   next(0);
 });
 
-/** "401 no-token", of an answer that is in the standard form for errors and tells its name. */
+/** "401 unauthorized", of an answer that is in the standard form for errors and tells its name. */
 export async function problem(answering: Response | Promise<Response>): Promise<string> {
   const answer = await answering, text = await answer.text();
   assert.equal(answer.headers.get("content-type"), "application/problem+json", `${answer.status} ${text}`);
@@ -125,6 +130,21 @@ export async function problem(answering: Response | Promise<Response>): Promise<
   assert.deepEqual([status, Object.keys(rest).sort(), rest.type], [answer.status, ["detail", "title", "type"], "about:blank"], text);
   assert.ok(code && rest.title && rest.detail, text);
   return `${status} ${code}`;
+}
+
+export const REFUSED = "401 unauthorized";
+/** The gateway's line in the log of the request that got this answer: its decision, and why. */
+export async function decision(on: Stack, answer: Response): Promise<Record<string, string>> {
+  const id = answer.headers.get("x-request-id");
+  return JSON.parse(await on.logged(new RegExp(`"event":"request".*"outcome":.*"request_id":"${id}"`)));
+}
+/** Why the gateway refused what got this answer, which does not tell. */
+export async function refusal(on: Stack, answer: Response): Promise<string> {
+  assert.equal(answer.headers.get("www-authenticate"), 'Bearer realm="machine-gateway"');
+  assert.equal(await problem(answer), REFUSED);
+  const { outcome, reason } = await decision(on, answer);
+  assert.equal(outcome, "refused");
+  return reason;
 }
 
 /** How often each came: "3 x 401, 1 x 403". */

@@ -1,19 +1,31 @@
-use access_jwt::{Audience, Policy, TeamDomain};
+use access_jwt::{Audience, TeamDomain};
 use worker::send::SendWrapper;
 use worker::{Env, Error, Result};
 
 use crate::keys::Keys;
+use crate::limiter::Limiter;
+use crate::nonces::Nonces;
 use crate::orders::Orders;
+use crate::policy::Policy;
+use crate::reports::Reports;
+use crate::web_crypto::WebCrypto;
 
 /// What wrangler.toml binds and sets, found once an isolate; what is missing or wrong is named in the log, and then nothing
 /// is answered but 500.
 pub struct Bindings {
-    /// Which tokens are believed.
+    /// Who may call.
     pub policy: Policy,
-    /// The public keys of `policy.team_domain`.
+    /// Which tokens of Access are believed.
+    pub access: access_jwt::Policy,
+    /// The public keys of `access.team_domain`.
     pub keys: Keys,
-    /// The internal Worker.
+    /// For the keys in the policy.
+    pub web_crypto: WebCrypto,
+    pub limiter: Limiter,
+    pub nonces: Nonces,
+    /// The internal Workers.
     pub orders: Orders,
+    pub reports: Reports,
 }
 
 impl Bindings {
@@ -23,9 +35,14 @@ impl Bindings {
             TeamDomain::parse(&env.var("TEAM_DOMAIN")?.to_string()).map_err(|why| wrong("TEAM_DOMAIN", why))?;
         let audience = Audience::parse(&env.var("POLICY_AUD")?.to_string()).map_err(|why| wrong("POLICY_AUD", why))?;
         Ok(Self {
+            policy: Policy::of(env)?,
             keys: Keys::of(&team_domain),
-            policy: Policy { team_domain, audience },
-            orders: Orders(SendWrapper(env.service("ORDERS")?.into_rpc())),
+            access: access_jwt::Policy { team_domain, audience },
+            web_crypto: WebCrypto::default(),
+            limiter: Limiter(env.rate_limiter("LIMITER")?),
+            nonces: Nonces(env.durable_object("NONCES")?),
+            orders: Orders(env.service("ORDERS")?),
+            reports: Reports(SendWrapper(env.service("REPORTS")?.into_rpc())),
         })
     }
 }

@@ -1,72 +1,47 @@
-use std::pin::pin;
 use std::time::Duration;
 
-use contract::{Answer, Call, Operation, Order};
-use edge_http::Trace;
-use futures_util::future::{Either, select};
-use js_sys::Promise;
-use wasm_bindgen::prelude::*;
-use worker::Delay;
-use worker::send::SendWrapper;
-use worker::wasm_bindgen_futures::JsFuture;
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, header};
+use contract::{IDENTITY, Identity, Message};
+use edge_http::{Raw, Trace, within};
+use worker::{Fetcher, Response};
 
-use crate::caller::Caller;
 use crate::error::Error;
 
-#[wasm_bindgen]
-extern "C" {
-    /// The entrypoint `Orders` of the internal Worker.
-    pub type OrdersRpc;
-
-    #[wasm_bindgen(method, catch)]
-    fn call(this: &OrdersRpc, message: &str) -> Result<Promise, JsValue>;
-}
-
 /// How long an answer is waited for; D1 takes milliseconds.
-const ORDERS_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The internal Worker, over its service binding.
-pub struct Orders(pub SendWrapper<OrdersRpc>);
+/// The internal Worker `orders`, which speaks the public API's own HTTP over its service binding.
+pub struct Orders(pub Fetcher);
 
 impl Orders {
-    /// An operation that is answered with one order.
-    pub async fn one(&self, caller: &Caller, trace: &Trace, operation: Operation) -> Result<Order, Error> {
-        match self.call(caller, trace, operation).await? {
-            Answer::Order(order) => Ok(order),
-            Answer::NoSuchOrder => Err(Error::NoSuchOrder),
-            Answer::Orders(_) | Answer::NotUnderstood => {
-                Err(Error::OutcomeUnknown("an answer to something else".into()))
-            }
-        }
-    }
-
-    /// The caller's latest orders.
-    pub async fn latest(&self, caller: &Caller, trace: &Trace) -> Result<Vec<Order>, Error> {
-        match self.call(caller, trace, Operation::Latest).await? {
-            Answer::Orders(orders) => Ok(orders),
-            Answer::Order(_) | Answer::NoSuchOrder | Answer::NotUnderstood => {
-                Err(Error::Orders("an answer to something else".into()))
-            }
-        }
-    }
-
-    async fn call(&self, caller: &Caller, trace: &Trace, operation: Operation) -> Result<Answer, Error> {
-        let changes_something = matches!(operation, Operation::Place(_));
-        let call = Call::new(caller.0.clone(), trace.traceparent(), trace.request_id().to_owned(), operation);
-        match self.send(&call).await {
-            Ok(Answer::NotUnderstood) => Err(Error::NotUnderstood),
-            Ok(answer) => Ok(answer),
-            Err(cause) if changes_something => Err(Error::OutcomeUnknown(cause)),
-            Err(cause) => Err(Error::Orders(cause)),
-        }
-    }
-
-    async fn send(&self, call: &Call) -> worker::Result<Answer> {
-        let answer = pin!(JsFuture::from(self.0.0.call(&call.write()?)?));
-        let answer = match select(answer, pin!(Delay::from(ORDERS_TIMEOUT))).await {
-            Either::Left((answer, _)) => answer?,
-            Either::Right(_) => return Err("no answer in time".into()),
+    /// Asks it what the caller asked, in the name of `identity`, and hands its answer on unread.
+    ///
+    /// This is a new request: of the caller's headers only the content type goes along, so nothing that a caller writes can
+    /// be taken for an identity.
+    pub async fn forward(&self, identity: &Identity, trace: &Trace, parts: &Parts, body: &Bytes) -> Result<Raw, Error> {
+        let failed = |cause| match parts.method {
+            Method::GET | Method::HEAD => Error::Unavailable(cause),
+            _ => Error::OutcomeUnknown(cause),
         };
-        answer.as_string().as_deref().and_then(Answer::read).ok_or_else(|| "an answer that is not understood".into())
+        let answer = within(TIMEOUT, self.fetch(identity, trace, parts, body)).await.map_err(failed)?;
+        match answer.status_code() {
+            501 => Err(Error::NotUnderstood),
+            // It panicked or trapped, and does not know itself what became of the call.
+            500 => Err(failed("orders answered 500".into())),
+            _ => Ok(answer.into()),
+        }
+    }
+
+    async fn fetch(&self, identity: &Identity, trace: &Trace, parts: &Parts, body: &Bytes) -> worker::Result<Response> {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let request = Request::builder().method(&parts.method).uri(format!("https://orders{target}"));
+        let request = request.header(IDENTITY, identity.write()?);
+        let request = match parts.headers.get(header::CONTENT_TYPE) {
+            Some(content_type) => request.header(header::CONTENT_TYPE, content_type),
+            None => request,
+        };
+        trace.fetch(&self.0, request, body.clone()).await
     }
 }
