@@ -16,13 +16,13 @@ for (const slug of slugs) for (const { folder } of readPattern(slug).workers) aw
 for (const slug of slugs) {
   const { title, workers } = readPattern(slug), sizes: string[][] = [];
   for (const { name, folder } of workers) {
-    const config: any = parse(readFileSync(join(folder, "wrangler.toml"), "utf8")), [rust, twin] = CANDIDATES.map(({ main }) => main(slug));
-    sizes.push([name, ...await sizeAndStart({ ...config, main: rust ?? join(folder, config.main) }), ...await sizeAndStart({ ...config, main: twin })]);
+    const config: any = parse(readFileSync(join(folder, "wrangler.toml"), "utf8")), twin = CANDIDATES[1].main(slug, name);
+    if (twin) sizes.push([name, ...await sizeAndStart({ ...config, main: join(folder, config.main) }), ...await sizeAndStart({ ...config, main: twin })]);
   }
 
   const measured = await measuredOf(slug), { routes } = measured;
   const { cpu, took } = await measure({ what: slug, routes, rounds, slice, compare: (running) => compare(routes, running),
-    candidates: CANDIDATES.map(({ name, main }) => ({ name, start: () => start(slug, main(slug), measured) })) });
+    candidates: CANDIDATES.map(({ name, main }) => ({ name, start: () => start(slug, main, measured) })) });
   await measured.close?.();
 
   const names = CANDIDATES.map(({ name }) => name);
@@ -37,7 +37,7 @@ Latency in milliseconds at eight connections on this machine, median / 99th perc
 
 ${table(["", ...names], routes.map(({ name }, r) => [name, ...took.map((of) => latency(of[r]))]))}
 
-What is deployed, gzip -9, and the time from spawning workerd with that Worker alone to its first answer (median of 9)${workers.length > 1 ? "; the twin is one file for all" : ""}:
+What is deployed, gzip -9, and the time from spawning workerd with that Worker alone to its first answer (median of 9):
 
 ${table(["", "Rust, size", "start-up", "twin, size", "start-up"], sizes)}
 

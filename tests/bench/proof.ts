@@ -31,8 +31,8 @@ writeFileSync(slowed, `
 
 // Reads only: a write into local D1 waits for the disk, which hides 20% of the rest.
 const measured = await measuredOf(SLUG), routes = measured.routes.filter(({ method }) => method === "GET");
-const [ours, , floor] = CANDIDATES.map(({ name, main }) => ({ name, start: () => start(SLUG, main(SLUG), measured) }));
-const slowedBy = (spins: number[]) => ({ name: "slowed", start: () => start(SLUG, slowed,
+const [ours, , floor] = CANDIDATES.map(({ name, main }) => ({ name, start: () => start(SLUG, main, measured) }));
+const slowedBy = (spins: number[]) => ({ name: "slowed", start: () => start(SLUG, () => slowed,
   { ...measured, vars: { SPINS: Object.fromEntries(routes.map(({ path }, r) => [path, spins[r]])) } }) });
 const run = (what: string, count: number, spins: number[]) => measure({ what, routes, rounds: count, slice, compare: (running) => compare(routes, running),
   candidates: [ours, { ...ours, name: "again" }, slowedBy(spins), floor] });

@@ -6,7 +6,7 @@ import type { Running } from "./measure.ts";
 for (const slug of measurable()) test(`the twin and the floor of ${slug} answer as it does`, async () => {
   const measured = await measuredOf(slug), running: Running[] = [];
   try {
-    for (const { main } of CANDIDATES) running.push(await start(slug, main(slug), measured));
+    for (const { main } of CANDIDATES) running.push(await start(slug, main, measured));
     await compare(measured.routes, running);
   } finally {
     await Promise.all(running.map(({ stack }) => stack.close()));
