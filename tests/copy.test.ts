@@ -38,7 +38,7 @@ const COPIES = [
   { slug: "tiny-api", name: "order-desk", args: [], standIns: ["faults", "workers.d.ts"], crates: ["edge-http", "xtask"],
     npm: ["node", "wrangler"] },
   { slug: "machine-gateway", name: "door-for-machines-that-order", args: ["--name", "door-for-machines-that-order"],
-    standIns: ["access", "faults", "workers.d.ts"], crates: ["access-jwt", "edge-http", "xtask"], npm: ["jose", "node", "wrangler"] },
+    standIns: ["access", "faults", "workers.d.ts"], crates: ["access-jwt", "edge-http", "http-signatures", "jws", "xtask"], npm: ["jose", "node", "wrangler"] },
 ];
 
 for (const { slug, name, args, standIns, crates, npm } of COPIES) describe(`a project made from ${slug}`, () => {

@@ -150,7 +150,7 @@ export class Cloudflare {
       if (call.path === this.missing) refuse(404, 7003, "Could not route to the path");
       const type = request.headers["content-type"] ?? "", body = Buffer.concat(chunks);
       const parsed = type.startsWith("multipart/") ? await new Response(body, { headers: { "content-type": type } }).formData()
-        : body.length ? JSON.parse(body.toString()) : undefined;
+        : path.includes("/values/") ? body.toString() : body.length ? JSON.parse(body.toString()) : undefined;
       const { result, ...info } = (await this.#route(method, path, url.searchParams, parsed)) as any;
       answer = { success: true, errors: [], messages: [], result: result ?? null, ...info };
       call.status = 200;
@@ -192,6 +192,9 @@ export class Cloudflare {
         for (const { key, value } of entries) kv.entries.set(key, value);
         return { result: { successful_key_count: entries.length, unsuccessful_keys: [] } };
       },
+    }],
+    ["/storage/kv/namespaces/([^/]+)/values/([^/]+)", {
+      PUT: (value: string, id: string, key: string) => void (this.kv.get(id) ?? refuse(404, 10013, "namespace not found")).entries.set(key, value),
     }],
     ["/d1/database", {
       GET: (_: any, query: URLSearchParams) => page([...this.d1].map(([uuid, { name }]) => ({ uuid, name })), query),
@@ -338,7 +341,7 @@ export class Cloudflare {
         page([...this.workers.values()].flatMap(({ name, classes }) => [...classes].map((c) => ({ id: `${name}_${c}`, name: `${name}_${c}`, script: name, class: c }))), query),
     }],
     ["/workers/tails/by-consumer/([^/]+)", { GET: () => ({ result: [] }) }],
-    ["/containers/dash/applications", { GET: () => ({ result: [] }) }],
+    ["/containers(?:/dash)?/applications", { GET: () => ({ result: [] }) }],
     ["/workers/scripts/([^/]+)/domains/changeset", {
       POST: (origins: any[], name: string) => {
         const known = (hostname: string) => [...this.domains.values()].find((domain) => domain.hostname === hostname);
@@ -454,7 +457,7 @@ export class Cloudflare {
     for (const b of metadata.bindings ?? []) {
       const gone = (code: number, what: string) => refuse(400, code, `binding ${b.name}: ${what}`);
       switch (b.type) {
-        case "plain_text": case "json": bindings.push(b); break;
+        case "plain_text": case "json": case "ratelimit": bindings.push(b); break;
         case "secret_text": secrets.set(b.name, b.text); break;
         case "inherit": {
           const inherited = before?.metadata.bindings.find(({ name }: any) => name === b.name);

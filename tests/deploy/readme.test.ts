@@ -20,8 +20,8 @@ describe("READMEs", { concurrency: 2 }, () => {
         const [, section] = /^## Deploy\n([^]*?)^## /m.exec(readFileSync(readme, "utf8"))!;
         let deployed = 0;
         for (const [, before, language, block] of section.matchAll(/([^]*?)^```(\w+)\n([^]*?)^```$/gm)) {
-          if (language === "toml") {
-            const [, file] = /`(environments\/\w+\.toml)`/.exec(before)!;
+          if (language !== "sh") {
+            const [, file] = new RegExp(`\`(environments/\\w+\\.${language})\``).exec(before)!;
             checkout.write(file, block);
             continue;
           }

@@ -201,9 +201,12 @@ describe("rehearsal", { concurrency: 2 }, () => {
       const { status, out } = await deploy(checkout, ["machine-gateway", "--dry-run"], { HOME: checkout.root }); // where nobody has logged in
       assert.equal(status, 0, out);
       assert.match(out, /no account, so nothing was looked up/);
-      assert.match(out, /D1 database +machine-gateway-orders +create, if it is not there/);
+      for (const what of ["D1 database +machine-gateway-orders", "R2 bucket +machine-gateway-reports", "KV namespace +machine-gateway-POLICY"])
+        assert.match(out, new RegExp(`${what} +create, if it is not there`));
       assert.match(out, /apply 0001_orders\.sql/);
-      assert.ok(out.indexOf("Worker         machine-gateway-orders") < out.indexOf("Worker         machine-gateway "), out);
+      const at = ["-orders", "-reports", " "].map((which) => out.indexOf(`Worker         machine-gateway${which}`));
+      assert.deepEqual([at, Math.min(...at) >= 0], [at.toSorted((a, b) => a - b), true], out);
+      assert.ok(at[0] < out.indexOf("Worker         machine-gateway-nightly"), out);
       assert.equal(checkout.file("environments/production.toml"), undefined);
       const refused = await deploy(checkout, ["machine-gateway"], { HOME: checkout.root });
       assert.equal(refused.status, 1);
@@ -233,16 +236,23 @@ describe("rehearsal", { concurrency: 2 }, () => {
     assert.ok(!out.includes(TOKEN));
   }));
 
-  test("machine-gateway: the internal Worker has no route, no domain and no address", () => within("machine-gateway", async (world) => {
+  test("machine-gateway: the gateway is bound to what was created, and the internal Workers have no route, no domain and no address", () => within("machine-gateway", async (world) => {
     const { cloudflare, checkout } = world;
     await world.succeeds();
     const { workers, domains, routes } = cloudflare.state;
-    assert.deepEqual(workers.map(({ name, workersDev, previews }) => ({ name, workersDev, previews })), [
-      { name: "machine-gateway", workersDev: false, previews: false }, { name: "machine-gateway-orders", workersDev: false, previews: false }]);
+    assert.deepEqual(workers.map(({ name, workersDev, previews }) => ({ name, workersDev, previews })),
+      ["", "-nightly", "-orders", "-reports"].map((which) => ({ name: `machine-gateway${which}`, workersDev: false, previews: false })));
+    assert.deepEqual(workers.map(({ crons }) => crons), [[], ["0 3 * * *"], [], []]);
     assert.deepEqual(domains, [{ hostname: "api.example.com", service: "machine-gateway" }]);
     assert.deepEqual(routes, []);
-    assert.deepEqual(workers[0].deployed[0].bindings.filter(({ type }: any) => type === "service"),
-      [{ name: "ORDERS", type: "service", service: "machine-gateway-orders", entrypoint: "Orders" }]);
+    const [{ classes, migrationTag, deployed: [{ bindings }] }] = workers;
+    assert.deepEqual([classes, migrationTag], [["Nonces"], "v1"]);
+    assert.deepEqual(bindings.filter(({ type }: any) => type !== "plain_text"), [
+      { name: "LIMITER", type: "ratelimit", namespace_id: "1001", simple: { limit: 1000, period: 10 } },
+      { name: "NONCES", type: "durable_object_namespace", class_name: "Nonces" },
+      { name: "ORDERS", type: "service", service: "machine-gateway-orders" },
+      { name: "POLICY", type: "kv_namespace", namespace_id: "KV machine-gateway-POLICY" },
+      { name: "REPORTS", type: "service", service: "machine-gateway-reports", entrypoint: "Reports" }]);
 
     checkout.write("environments/production.toml", '[workers.machine-gateway-orders]\nroutes = ["orders.example.com/*"]\n');
     const { status, out } = await deploy(checkout, ["machine-gateway"], cloudflare.env);
