@@ -43,7 +43,7 @@ export const edge = (name) => class extends WorkerEntrypoint {
     const answer = await target.fetch(new Request(address, { method: request.method, headers, body: pipe?.readable, cf, redirect: "manual" }));
     if (given && answer.status >= 400) {
       refuse();
-      await passed;
+      await Promise.race([passed, scheduler.wait(2000)]); // a client who sends nothing more is answered all the same
     }
     return answer;
   }
