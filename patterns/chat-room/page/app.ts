@@ -28,6 +28,7 @@ $("go").addEventListener("submit", (event) => {
 $("sign-out").addEventListener("click", async () => {
   await signOut();
   sessionStorage.clear();
+  localStorage.clear(); // who comes next to this browser need not know where one was
   location.reload();
 });
 $("again").addEventListener("click", () => location.reload());

@@ -8,10 +8,11 @@ const looks = (name: string) => name.normalize("NFKD").toLowerCase().replace(/[\
 /** Looks of a name -> who was seen under it. */
 const seen = new Map<string, Set<string>>();
 
+/** Any but olive, which nobody would choose. */
 function hue(id: string): number {
   let hash = 0;
-  for (const c of id) hash = (Math.imul(hash, 31) + c.charCodeAt(0)) | 0;
-  return Math.abs(hash) % 360;
+  for (const c of id) hash = Math.imul(hash ^ c.charCodeAt(0), 16777619); // FNV-1a
+  return (130 + (hash >>> 8) % 310) % 360;
 }
 
 /** A person's name, in their colour. */

@@ -37,6 +37,8 @@ export function openRoom(room: string, me: Person, signedOut: (why: string) => v
   const connection = new Connection(url, {
     status: (status) => {
       banner(status);
+      $("house").classList.toggle("apart", status.state !== "open"); // who is here, is not known
+      if (status.state !== "open") typists.clear();
       composer.enable(status.state !== "stopped");
       if (status.state === "stopped" && status.code === 4401) end();
       // Was the socket refused for want of a session? A browser does not tell.
@@ -95,7 +97,7 @@ export function openRoom(room: string, me: Person, signedOut: (why: string) => v
   addEventListener("online", () => connection.wake());
   addEventListener("offline", () => connection.sleep());
   document.addEventListener("visibilitychange", () => { if (!document.hidden) connection.wake(); }); // a phone's timers slept
-  $("text").focus();
+  if (matchMedia("(hover: hover)").matches) $("text").focus(); // on a phone, a keyboard would cover half of the room
 }
 
 let counting: ReturnType<typeof setInterval>;
@@ -134,7 +136,7 @@ const refusalText = ({ code, message }: Refusal) => ({
 let noticed: ReturnType<typeof setTimeout>;
 function notice(text: string) {
   clearTimeout(noticed);
-  $("notice").textContent = text;
+  if ($("notice").textContent !== text) $("notice").textContent = text; // the same again is not announced again
   noticed = setTimeout(() => { $("notice").textContent = ""; }, NOTICE_FOR);
 }
 
@@ -149,6 +151,10 @@ class Typists {
   stop({ id }: Person) {
     clearTimeout(this.#all.get(id)?.until);
     if (this.#all.delete(id)) this.#draw();
+  }
+
+  clear() {
+    for (const { person } of this.#all.values()) this.stop(person);
   }
 
   #draw() {

@@ -156,15 +156,22 @@ export class Timeline {
   }
 
   async #older() {
-    if (this.#loading || this.#before === undefined) return;
+    const before = this.#before;
+    if (this.#loading || before === undefined) return;
     this.#loading = true;
     try {
-      const { events, next_before } = await this.#around.history(this.#before);
+      const { events, next_before } = await this.#around.history(before);
+      if (this.#before !== before) { // cleared or trimmed meanwhile: this does not belong above what is shown now
+        this.#loading = false;
+        return;
+      }
       this.#before = next_before ?? undefined;
+      const below = this.#log.scrollHeight - this.#log.scrollTop; // what one reads stays where it is, from the end
       this.#prepend(events);
       const first = events[0]?.seq ?? this.#last + 1;
       this.#start.textContent = next_before !== null ? "" : first > 1 ? "Older messages are no longer kept."
         : this.#last ? BEGINS : NOTHING;
+      this.#log.scrollTop = this.#log.scrollHeight - below;
       this.#loading = false;
       if (this.#log.scrollTop < AHEAD) await this.#older();
     } catch (problem) {
@@ -185,9 +192,7 @@ export class Timeline {
     this.#items.unshift(...items);
     const unread = this.#items.find(({ seq, message }) => seq > this.#readBefore && message && message.author.id !== this.#me.id);
     if (unread) unread.element.prepend(this.#unreadLine); // to be moved when more comes
-    const below = this.#log.scrollHeight - this.#log.scrollTop;
     this.#past.prepend(...items.map(({ element }) => element));
-    this.#log.scrollTop = this.#log.scrollHeight - below;
   }
 
   #trim() {
@@ -222,7 +227,7 @@ export class Timeline {
       }
       case "kicked":
       case "banned":
-        return { ...base, element: h("li", { className: "line" }, day, ...moderation(event), " ", timeOf(at)) };
+        return { ...base, element: h("li", { className: "line" }, day, timeOf(at), " ", ...moderation(event)) };
     }
   }
 

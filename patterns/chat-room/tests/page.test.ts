@@ -84,10 +84,10 @@ test("two people talk: they see each other, who is typing, and what is said", as
   await ann.getByText("bob is typing").waitFor({ state: "hidden" });
   await write(ann, "hello bob", "how are you?");
   await reads(bob, "hello ann", "hello bob", "how are you?");
-  assert.equal(await message(bob, "hello bob").locator(".name").textContent(), "ann");
+  assert.equal(await message(bob, "hello bob").locator(".name bdi").textContent(), "ann");
   assert.equal(await message(bob, "how are you?").evaluate((e) => e.matches(".follows")), true);
   assert.equal(await message(bob, "hello ann").evaluate((e) => e.matches(".mine")), true);
-  assert.equal(await ann.locator("#here li", { hasText: "owner" }).locator(".name").textContent(), "ann");
+  assert.equal(await ann.locator("#here li", { hasText: "owner" }).locator(".name bdi").textContent(), "ann");
   await bob.close();
   await ann.locator("#gone", { hasText: "bob" }).waitFor();
 });
@@ -231,14 +231,14 @@ test("the owner removes somebody, who may come back, and bans somebody, who may 
   assert.equal(await bob.getByRole("button", { name: /^Remove or ban/ }).count(), 0);
   await moderate(ann, "bob", /^Remove/);
   await bob.getByText("You were removed from this room.").waitFor();
-  await ann.getByText("bob was removed by ann").waitFor();
+  await ann.getByText(/bob.* was removed by ann/).waitFor();
   await bob.getByRole("button", { name: "Come back" }).click();
   await ann.locator("#here", { hasText: "bob" }).waitFor();
   await write(bob, "here again");
   await reads(ann, "here again");
   await moderate(ann, "bob", /^Ban for a day/);
   await bob.getByText(/^You are banned from this room until .+\./).waitFor();
-  await ann.getByText(/bob was banned by ann until/).waitFor();
+  await ann.getByText(/bob.* was banned by ann.* until/).waitFor();
   assert.equal(await bob.locator("#composer").evaluate((form) => (form as HTMLElement).inert), true);
   await bob.reload();
   await bob.getByText(/^You are banned from this room until .+\./).waitFor();
@@ -268,7 +268,7 @@ test("whatever is written is text, and stays in its place", async () => {
   for (const page of [ann, bob]) page.on("dialog", () => { asked = true; });
   await write(bob, ...hostile);
   await reads(ann, ...hostile);
-  assert.equal(await message(ann, "onerror").locator(".name").textContent(), '<b>"bob"</b>\u202e');
+  assert.equal(await message(ann, "onerror").locator(".name bdi").textContent(), '<b>"bob"</b>\u202e');
   assert.equal(await ann.locator("#log :is(script, .text *)").count(), 0);
   for (const page of [ann, bob]) assert.equal(await page.evaluate(() => document.getElementById("log")!.scrollWidth <= document.getElementById("log")!.clientWidth), true);
   assert.equal(asked, false);
@@ -303,6 +303,7 @@ test("more than the room takes at once goes out a little later, in order, and th
 
 test("everything is done with the keyboard alone", async () => {
   const bob = await person("bob"), ann = await visitor(), key = ann.keyboard; // bob owns the room
+  await ann.locator("#name:focus").waitFor();
   await key.type("ann");
   await key.press("Enter");
   await ann.locator("#here li", { hasText: "you" }).waitFor();
@@ -322,7 +323,7 @@ test("everything is done with the keyboard alone", async () => {
   await bob.keyboard.press("Escape"); // thought better of it
   assert.match(await focused(bob), /^Remove or ban ann/);
   await bob.keyboard.press("Enter");
-  await press(bob, "Tab", "Remove They may");
+  await press(bob, "Tab", "Remove\n");
   await bob.keyboard.press("Enter");
   await press(ann, "Tab", "Come back");
   await key.press("Enter");
@@ -344,7 +345,7 @@ const focused = (page: Page) => page.evaluate(() => {
 /** Presses a key until the focus is there. */
 async function press(page: Page, key: string, name: string) {
   for (let i = 0; i < 40; i++) {
-    if ((await focused(page)).trim().startsWith(name)) return;
+    if ((await focused(page)).startsWith(name)) return;
     await page.keyboard.press(key);
   }
   assert.fail(`${key} does not lead to ${name}`);
