@@ -19,7 +19,9 @@ export async function watchPages(context: BrowserContext): Promise<string[]> {
   await context.addInitScript(() => addEventListener("securitypolicyviolation", (e) =>
     console.error(`Content Security Policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)));
   context.on("weberror", (error) => trouble.push(String(error.error().stack)));
-  context.on("console", (message) => { if (/content security policy|trusted/i.test(message.text())) trouble.push(message.text()); });
+  context.on("console", (message) => {
+    if (/content security policy|trusted/i.test(message.text())) trouble.push(message.text());
+  });
   return trouble;
 }
 
@@ -28,9 +30,9 @@ export async function findings(page: Page): Promise<string[]> {
   // Through the debugger, since the page's policy rightly lets nobody else in.
   const debug = await page.context().newCDPSession(page);
   await debug.send("Runtime.evaluate", { expression: axe.source });
-  const { result, exceptionDetails } = await debug.send("Runtime.evaluate", { awaitPromise: true, returnByValue: true, expression: `
-    axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ target, failureSummary }) => id + " " + target + ": " + failureSummary)))` });
+  const expression = `axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => id + " " + target + ": " + failureSummary)))`;
+  const { result, exceptionDetails } = await debug.send("Runtime.evaluate", { awaitPromise: true, returnByValue: true, expression });
   await debug.detach();
   if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
   return result.value;

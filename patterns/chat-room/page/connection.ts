@@ -62,7 +62,7 @@ const PROTOCOL = "edge-chat.v1";
 /** Closes after which a new connection would end in the same way. */
 const STOPS = new Set([4401, 4403, 4409, 4410]);
 /** In milliseconds. */
-const FIRST_WAIT = 500, LONGEST_WAIT = 30_000, PING_EVERY = 25_000, ANSWER_WITHIN = 10_000, ACK_WITHIN = 5000, STEADY_AFTER = 10_000;
+const FIRST_WAIT = 500, LONGEST_WAIT = 30_000, STEADY_AFTER = 10_000, PING_EVERY = 25_000, ANSWER_WITHIN = 10_000, ACK_WITHIN = 5000;
 
 export class Connection {
   #url: string | URL;
@@ -93,12 +93,12 @@ export class Connection {
   #deadline?: Timer;
   #resend?: Timer;
 
-  constructor(url: string | URL, on: Handlers, { outbox = [], WebSocket = globalThis.WebSocket, random = Math.random }: Options = {}) {
+  constructor(url: string | URL, on: Handlers, options: Options = {}) {
     this.#url = url;
     this.#on = on;
-    this.#outbox = [...outbox];
-    this.#WebSocket = WebSocket;
-    this.#random = random;
+    this.#outbox = [...(options.outbox ?? [])];
+    this.#WebSocket = options.WebSocket ?? WebSocket;
+    this.#random = options.random ?? Math.random;
   }
 
   get outbox(): readonly Command[] { return this.#outbox; }
@@ -193,11 +193,12 @@ export class Connection {
   }
 
   #enter(welcome: Welcome) {
-    const since: Since = this.#last === undefined ? "entered" : welcome.epoch !== this.#epoch ? "anew" : welcome.gap ? "gap" : "resumed";
-    if (since === "entered") this.#last = welcome.seq;
-    else if (since === "anew") this.#last = welcome.oldest - 1;
-    else if (since === "gap") this.#last = Math.max(this.#last!, welcome.oldest - 1);
-    this.#epoch = welcome.epoch;
+    const { epoch, seq, oldest, gap } = welcome;
+    let since: Since = "resumed";
+    if (this.#last === undefined) [since, this.#last] = ["entered", seq];
+    else if (epoch !== this.#epoch) [since, this.#last] = ["anew", oldest - 1];
+    else if (gap) [since, this.#last] = ["gap", Math.max(this.#last, oldest - 1)];
+    this.#epoch = epoch;
     this.#me = welcome.you.id;
     this.#current = true;
     clearTimeout(this.#deadline);

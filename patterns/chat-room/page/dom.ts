@@ -3,7 +3,8 @@
 /** The element of index.html with this id. */
 export const $ = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, properties: Partial<HTMLElementTagNameMap[K]> = {}, ...children: (Node | string)[]) {
+type Tags = HTMLElementTagNameMap;
+export function h<K extends keyof Tags>(tag: K, properties: Partial<Tags[K]> = {}, ...children: (Node | string)[]): Tags[K] {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;

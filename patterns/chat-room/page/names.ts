@@ -1,4 +1,4 @@
-// Anybody can take any name: what tells two people apart is their id, which becomes a colour and, where names are the same, a tag.
+// Anybody can take any name. What tells two people apart is their id: it becomes a colour and, where names are the same, a tag.
 import { h } from "./dom.ts";
 import type { Person } from "./connection.ts";
 
@@ -22,14 +22,15 @@ export function nameOf({ id, name }: Person): HTMLElement {
   const tag = h("span", { className: "tag", hidden: ids.size < 2 }, ` #${id.slice(0, 4)}`);
   tag.dataset.looks = key;
   // Somebody else by that name: then also those that are on the page get their tags.
-  if (ids.size === 2) for (const other of document.querySelectorAll<HTMLElement>(".tag[hidden]")) other.hidden = other.dataset.looks !== key;
+  if (ids.size === 2)
+    for (const other of document.querySelectorAll<HTMLElement>(".tag[hidden]")) other.hidden = other.dataset.looks !== key;
   return colour(h("b", { className: "name" }, h("bdi", {}, name), tag), id);
 }
 
 /** The round mark beside a name, which a screen reader has no use for. */
 export function markOf({ id, name }: Person): HTMLElement {
-  const mark = h("span", { className: "mark", ariaHidden: "true" }, [...new Intl.Segmenter().segment(name)][0]?.segment.toUpperCase() ?? "");
-  return colour(mark, id);
+  const [first] = new Intl.Segmenter().segment(name); // a letter with all that belongs to it
+  return colour(h("span", { className: "mark", ariaHidden: "true" }, first.segment.toUpperCase()), id);
 }
 
 function colour(element: HTMLElement, id: string) {

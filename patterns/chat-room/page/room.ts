@@ -104,16 +104,18 @@ let counting: ReturnType<typeof setInterval>;
 function banner(status: Status) {
   clearInterval(counting);
   if (status.state === "connecting") return; // how it ends, is told
-  const { trouble, countdown, retry } = { trouble: $("trouble"), countdown: $("countdown"), retry: $("retry") };
+  const trouble = $("trouble"), countdown = $("countdown"), retry = $("retry");
   $("banner").hidden = status.state !== "waiting" && status.state !== "stopped";
   countdown.textContent = "";
   retry.hidden = status.state === "stopped" && status.code === 4403;
   if (status.state === "waiting") {
-    trouble.textContent = !navigator.onLine ? "You are offline." : { 4429: "That was too much at once.", 4503: "The room is full." }[status.code] ??
-      "The connection is lost.";
+    const why = { 4429: "That was too much at once.", 4503: "The room is full." }[status.code] ?? "The connection is lost.";
+    trouble.textContent = navigator.onLine ? why : "You are offline.";
     retry.textContent = "Try now";
     // Seen, not announced: once a second is too often for an ear.
-    const count = () => { countdown.textContent = `Trying again in ${Math.max(1, Math.ceil((status.until - Date.now()) / 1000))} s.`; };
+    const count = () => {
+      countdown.textContent = `Trying again in ${Math.max(1, Math.ceil((status.until - Date.now()) / 1000))} s.`;
+    };
     count();
     counting = setInterval(count, 250);
   } else if (status.state === "stopped") {

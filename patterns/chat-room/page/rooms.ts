@@ -12,10 +12,12 @@ const save = (rooms: Visited[]) => localStorage.setItem("rooms", JSON.stringify(
 /** The last number read there; undefined for a room where one has not been. */
 export const readIn = (room: string) => load().find((visited) => visited.room === room)?.read;
 /** The room comes first, and is read up to here. */
-export const visited = (room: string, read = readIn(room)) => save([{ room, read }, ...load().filter((other) => other.room !== room)]);
+export const visited = (room: string, read = readIn(room)) =>
+  save([{ room, read }, ...load().filter((other) => other.room !== room)]);
 
 /** What somebody may write for a room: "Team Lunch" is team-lunch. */
-export const roomName = (text: string) => text.trim().toLowerCase().replace(/[\s_]+/g, "-").replace(/[^a-z0-9-]/g, "").slice(0, 64);
+export const roomName = (text: string) =>
+  text.trim().toLowerCase().replace(/[\s_]+/g, "-").replace(/[^a-z0-9-]/g, "").slice(0, 64);
 export const address = (room: string) => `/?room=${room}`;
 
 /** Shows them, with how many messages are new in each but the current one, and looks again from time to time. */
@@ -34,8 +36,10 @@ export function showRooms(me: Person, current?: string) {
       if (room === current) continue;
       const { events } = await history(room, undefined, LOOKED_AT).catch(() => ({ events: [] })); // no reason to trouble anybody
       const began = (events.at(-1)?.seq ?? 0) < read; // anew, with lower numbers
-      const unread = events.filter((e) => e.type === "message" && !e.deleted && e.author.id !== me.id && (began || e.seq > read)).length;
-      count.replaceChildren(...(unread ? [`${unread}${unread === LOOKED_AT ? "+" : ""}`, h("span", { className: "hidden" }, " new")] : []));
+      const unread = events.filter((event) => event.type === "message" && !event.deleted && event.author.id !== me.id
+        && (began || event.seq > read)).length;
+      const shown = `${unread}${unread === LOOKED_AT ? "+" : ""}`;
+      count.replaceChildren(...(unread ? [shown, h("span", { className: "hidden" }, " new")] : []));
     }
   };
   look();

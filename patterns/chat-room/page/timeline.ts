@@ -19,7 +19,8 @@ interface Around {
 const GROUP = 5 * 60_000;
 /** Beyond so many, the oldest leave the page: they can be scrolled back to. */
 const SHOWN = 600;
-const NOTHING = "Nothing has been said here yet. Whoever has this page's address can join you.", BEGINS = "This is where it begins.";
+const NOTHING = "Nothing has been said here yet. Whoever has this page's address can join you.";
+const BEGINS = "This is where it begins.";
 /** In pixels: older ones are loaded this long before the reader is there, and this near the end counts as the end. */
 const AHEAD = 800, NEAR = 60;
 
@@ -46,6 +47,7 @@ export class Timeline {
   #unseen = 0;
   /** The end is in view, and stays in view. */
   #atEnd = true;
+  #top = 0;
 
   constructor(me: Person, around: Around) {
     this.#me = me;
@@ -67,8 +69,9 @@ export class Timeline {
     this.#before = last + 1;
     this.#readBefore = read ?? Infinity;
     await this.#older();
-    if (this.#unreadLine.isConnected) this.#unreadLine.scrollIntoView({ block: "start" });
-    else this.toEnd();
+    if (!this.#unreadLine.isConnected) return this.toEnd();
+    this.#unreadLine.scrollIntoView({ block: "start" });
+    this.#atEnd = false; // unless it is in view as well
     this.#scrolled();
   }
 
@@ -129,8 +132,11 @@ export class Timeline {
   }
 
   #scrolled() {
-    this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR;
-    if (this.#log.scrollTop < AHEAD) void this.#older();
+    const { scrollTop, scrollHeight, clientHeight } = this.#log;
+    if (scrollHeight - scrollTop - clientHeight < NEAR) this.#atEnd = true;
+    else if (scrollTop < this.#top) this.#atEnd = false; // by the reader: what grows below does not count
+    this.#top = scrollTop;
+    if (scrollTop < AHEAD) void this.#older();
     this.#attend();
     this.#button();
   }
@@ -206,8 +212,8 @@ export class Timeline {
   #join(item: Item, previous: Item | undefined) {
     const sameDay = previous?.at.toDateString() === item.at.toDateString();
     item.day.hidden = sameDay;
-    const follows = sameDay && item.message && item.message.author.id === previous?.message?.author.id && +item.at - +previous.at < GROUP;
-    item.element.classList.toggle("follows", Boolean(follows));
+    const same = item.message !== undefined && item.message.author.id === previous?.message?.author.id;
+    item.element.classList.toggle("follows", sameDay && same && +item.at - +previous!.at < GROUP);
   }
 
   /** Undefined for what is not shown in a place of its own. */
@@ -237,7 +243,8 @@ export class Timeline {
     remove.ariaLabel = `Delete “${short(text)}”`;
     remove.addEventListener("click", () => this.#around.remove(message));
     const element = h("li", { className: `message${author.id === this.#me.id ? " mine" : ""}` }, day,
-      h("div", { className: "head" }, markOf(author), nameOf(author), " ", timeOf(at)), h("div", { className: "body" }, textOf(text), remove));
+      h("div", { className: "head" }, markOf(author), nameOf(author), " ", timeOf(at)),
+      h("div", { className: "body" }, textOf(text), remove));
     if (deleted) erase(element);
     return element;
   }
@@ -276,7 +283,8 @@ function dayOf(at: Date) {
 }
 
 function icon(path: string) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line = document.createElementNS(svg.namespaceURI, "path");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.ariaHidden = "true";
   line.setAttribute("d", path);

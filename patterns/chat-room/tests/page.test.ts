@@ -54,14 +54,17 @@ const until = async (what: () => Promise<boolean>, why: string) => {
   for (const end = Date.now() + 10_000; !(await what()); await new Promise((done) => setTimeout(done, 50)))
     assert.ok(Date.now() < end, why);
 };
-const reads = (page: Page, ...wanted: string[]) => until(async () => String(await texts(page)) === String(wanted), `not yet: ${wanted}`);
+const reads = (page: Page, ...wanted: string[]) =>
+  until(async () => String(await texts(page)) === String(wanted), `not yet: ${wanted}`);
 
 /** Somebody without a browser says all of this. */
 async function says(name: string, ...all: string[]) {
-  const { token } = await (await stack.fetch(worker, "/session", { method: "POST", headers: { "content-type": "application/json" },
-    body: JSON.stringify({ name }) })).json() as { token: string };
+  const headers = { "content-type": "application/json" };
+  const session = await stack.fetch(worker, "/session", { method: "POST", headers, body: JSON.stringify({ name }) });
+  const { token } = await session.json() as { token: string };
+  const options = { protocols: "edge-chat.v1", headers: { authorization: `Bearer ${token}` } };
   // @ts-expect-error Node's own takes headers, too
-  const socket = new WebSocket(`${origin.replace("http", "ws")}/rooms/${room}/socket`, { protocols: "edge-chat.v1", headers: { authorization: `Bearer ${token}` } });
+  const socket = new WebSocket(`${origin.replace("http", "ws")}/rooms/${room}/socket`, options);
   let stored = 0;
   await new Promise<void>((done, fail) => {
     socket.onopen = () => {
@@ -165,6 +168,13 @@ test("what was not read is counted where one is not, and marked where one comes 
   await bob.locator(".unread").waitFor({ state: "detached" });
 });
 
+test("at the end, one stays there, however much comes", async () => {
+  const ann = await person("ann");
+  for (const eve of ["eve", "adam"]) await says(eve, ...Array.from({ length: 40 }, (_, i) => `${eve} ${i}`));
+  await until(() => inView(message(ann, "adam 39")), "the end is not in view");
+  assert.equal(await ann.locator("#latest").isVisible(), false);
+});
+
 test("scrolled up, one is not torn away, and jumps to the latest when one wants", async () => {
   await says("eve", ...Array.from({ length: 40 }, (_, i) => `line ${i}`));
   const ann = await person("ann"), bob = await person("bob");
@@ -191,7 +201,7 @@ test("scrolling back brings all of the past, and what one reads stays where it i
     const frame = () => new Promise((done) => requestAnimationFrame(done));
     // Upwards in small steps. What is in view moves by a step, whatever is put in above it.
     for (let i = 0; i < 2000 && log.scrollTop > 0; i++) {
-      const seen = document.elementFromPoint(log.getBoundingClientRect().x + 80, log.getBoundingClientRect().y + 200)?.closest(".message");
+      const { x, y } = log.getBoundingClientRect(), seen = document.elementFromPoint(x + 80, y + 200)?.closest(".message");
       const from = seen?.getBoundingClientRect().y, step = Math.min(40, log.scrollTop);
       log.scrollTop -= step;
       await frame();
@@ -261,8 +271,9 @@ test("two of the same name are told apart", async () => {
 });
 
 test("whatever is written is text, and stays in its place", async () => {
-  const hostile = ["<img src=x onerror=alert(1)><script>alert(2)</script>", "&lt;b&gt; {{7*7}} ${alert(3)} javascript:alert(4)", "x".repeat(3900),
-    "\u202eright to left override", "שלום, ann\u2067 عليكم", "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f\u0334\u0319\u0324".repeat(20)];
+  const hostile = ["<img src=x onerror=alert(1)><script>alert(2)</script>", "&lt;b&gt; {{7*7}} ${alert(3)} javascript:alert(4)",
+    "x".repeat(3900),
+    "\u202eright to left override", "שלום, ann\u2067 عليكم", "Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d".repeat(20)];
   const ann = await person("ann"), bob = await person('<b>"bob"</b>\u202e');
   let asked = false;
   for (const page of [ann, bob]) page.on("dialog", () => { asked = true; });
@@ -270,12 +281,14 @@ test("whatever is written is text, and stays in its place", async () => {
   await reads(ann, ...hostile);
   assert.equal(await message(ann, "onerror").locator(".name bdi").textContent(), '<b>"bob"</b>\u202e');
   assert.equal(await ann.locator("#log :is(script, .text *)").count(), 0);
-  for (const page of [ann, bob]) assert.equal(await page.evaluate(() => document.getElementById("log")!.scrollWidth <= document.getElementById("log")!.clientWidth), true);
+  for (const page of [ann, bob])
+    assert.equal(await page.locator("#log").evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth), 0);
   assert.equal(asked, false);
 
   await write(ann, "see https://example.com/a?b=<c>, or javascript:alert(1)");
-  assert.deepEqual(await ann.locator(".text a").evaluateAll((links) => links.map((a) => [(a as HTMLAnchorElement).href, (a as HTMLAnchorElement).rel])),
-    [["https://example.com/a?b=", "noopener noreferrer nofollow"]]);
+  const link = ann.locator(".text a"); // of several this would complain
+  assert.equal(await link.getAttribute("href"), "https://example.com/a?b=");
+  assert.equal(await link.getAttribute("rel"), "noopener noreferrer nofollow");
 });
 
 test("the writer sees what is left near the end, and cannot send more", async () => {
@@ -292,11 +305,13 @@ test("the writer sees what is left near the end, and cannot send more", async ()
 });
 
 test("more than the room takes at once goes out a little later, in order, and the writer is told", async () => {
-  const ann = await person("ann"), all = Array.from({ length: 50 }, (_, i) => `quick ${i}`);
-  for (const t of all) {
-    await text(ann).fill(t);
-    await text(ann).press("Enter");
-  }
+  const ann = await person("ann"), all = Array.from({ length: 60 }, (_, i) => `quick ${i}`);
+  await ann.evaluate((all) => { // faster than a tester's hands
+    for (const t of all) {
+      document.querySelector("textarea")!.value = t;
+      document.querySelector<HTMLFormElement>("#composer")!.requestSubmit();
+    }
+  }, all);
   await ann.getByText(/That was a lot at once/).waitFor();
   await reads(ann, ...all);
 });
@@ -356,9 +371,10 @@ const inView = (element: Locator) => element.evaluate((e) => {
 });
 
 describe("axe finds nothing", () => {
-  for (const colorScheme of ["light", "dark"] as const) for (const [device, viewport] of [["desktop", { width: 1280, height: 800 }], ["phone", { width: 390, height: 844 }]] as const)
-    test(`${colorScheme}, ${device}`, async () => {
-      const phone = device === "phone", options = { colorScheme, viewport, hasTouch: phone, isMobile: phone };
+  for (const colorScheme of ["light", "dark"] as const) for (const phone of [false, true])
+    test(`${colorScheme}, ${phone ? "phone" : "desktop"}`, async () => {
+      const viewport = phone ? { width: 390, height: 844 } : { width: 1280, height: 800 };
+      const options = { colorScheme, viewport, hasTouch: phone, isMobile: phone };
       const door = await visitor(options);
       assert.deepEqual(await findings(door), [], "the door");
 
@@ -376,7 +392,7 @@ describe("axe finds nothing", () => {
       await message(ann, "hi bob").getByRole("button", { name: "Delete" }).click();
       assert.deepEqual(await findings(ann), [], "deleting");
       await ann.getByRole("button", { name: "Keep it" }).click();
-      if (phone) await ann.getByRole("button", { name: "people" }).click();
+      if (phone) await ann.getByRole("button", { name: "People here" }).click();
       assert.deepEqual(await findings(ann), [], "people");
       await ann.getByRole("button", { name: "Remove or ban bob" }).click();
       assert.deepEqual(await findings(ann), [], "moderating");
@@ -398,8 +414,10 @@ describe("axe finds nothing", () => {
 
 test("the page is small, and lets nothing in but its own", async () => {
   const { headers } = await stack.fetch(worker, "/");
-  assert.match(headers.get("content-security-policy")!, /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'/);
+  const policy = headers.get("content-security-policy") ?? "";
+  assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';/);
   assert.equal(headers.get("x-content-type-options"), "nosniff");
-  const folder = join(pattern, "build/page"), size = readdirSync(folder).reduce((sum, file) => sum + gzipSync(readFileSync(join(folder, file))).length, 0);
+  const folder = join(pattern, "build/page"), compressed = (file: string) => gzipSync(readFileSync(join(folder, file))).length;
+  const size = readdirSync(folder).reduce((sum, file) => sum + compressed(file), 0);
   assert.ok(size < 15_000, `${size} bytes, compressed`);
 });
