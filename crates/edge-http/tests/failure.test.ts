@@ -186,7 +186,7 @@ const PLACES: Place[] = [
       await scene.get(`/room/${room}/hit`);
       const its = await scene.connect(room), others = await slowIn(scene, `${room}-other`);
       await scene.stack.evict("probe", "Room", { name: room });
-      await (await scene.stack.env("probe")).NOTES.put("fail-when-initialised", kind);
+      await (await scene.stack.env("probe")).NOTES.put(`fail-when-initialised-${room}`, kind);
       // Three at once: which of them it fails, and whether the others come before or behind, is not promised.
       const three = await scene.fail(() => Promise.all(Array.from({ length: 3 }, () => scene.get(`/room/${room}/see`))));
       const next = await scene.get(`/room/${room}/hit`);
