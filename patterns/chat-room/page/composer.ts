@@ -34,7 +34,6 @@ export class Composer {
       if (text && left(text) >= 0) {
         on.send(text);
         this.put("");
-        this.#hinted = 0;
       }
       this.#text.focus();
     });
