@@ -4,8 +4,8 @@
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 use worker::{
-    Context, DurableObject, Env, Method, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    durable_object, event, web_sys,
+    Context, DurableObject, Env, Method, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
+    WebSocketPair, durable_object, event, web_sys,
 };
 
 /// An event as a room would tell it.
