@@ -120,7 +120,8 @@ async function refusals(port: number): Promise<object[]> {
     ["another origin", headers({ origin: "https://evil.example" })], ["no token", headers(upgrade("none"))], ["an altered token", headers(upgrade(`${token.slice(0, -4)}AAAA`))]] as const;
   const answers: object[] = [];
   for (const [what, headers, at = path] of sockets) answers.push({ what, answer: await answerOf(port, { method: "GET", path: at, headers }) });
-  for (const body of ["", "{", "[]", "{}", '{"name":7}', '{"name":" "}', '{"name":"a\\u0007"}', `{"name":"${"x".repeat(41)}"}`])
+  answers.push({ what: "no JSON", answer: await answerOf(port, { method: "POST", path: "/session", headers: FROM_EDGE, body: '{"name":"ann"}' }) });
+  for (const body of ["", "{", "[]", "{}", '{"name":7}', '{"name":" "}', '{"name":"a\\u0007"}', `{"name":"${"x".repeat(41)}"}`, `{"name":"${"x".repeat(1024)}"}`])
     answers.push({ what: body, answer: await answerOf(port, { method: "POST", path: "/session", headers: { ...FROM_EDGE, "content-type": "application/json" }, body }) });
   return answers;
 }

@@ -2,16 +2,18 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { getCookie, setCookie } from "hono/cookie";
+import { HTTPException } from "hono/http-exception";
 import { requestId, type RequestIdVariables } from "hono/request-id";
 import { routePath } from "hono/route";
+import { validator } from "hono/validator";
 import { jwtVerify, SignJWT } from "jose";
 import type { Bindings, Session } from "./room.ts";
 
 type Env = { Bindings: Bindings; Variables: RequestIdVariables };
 
 const PROTOCOL = "edge-chat.v1", US = "chat-room", LIFETIME = 30 * 24 * 3600; // seconds
-const TITLES = { 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 413: "Payload Too Large", 426: "Upgrade Required",
-  429: "Too Many Requests", 503: "Service Unavailable" };
+const TITLES = { 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 413: "Payload Too Large", 415: "Unsupported Media Type",
+  422: "Unprocessable Entity", 426: "Upgrade Required", 429: "Too Many Requests", 503: "Service Unavailable" };
 
 /** What a caller is told when a request fails (RFC 9457); the cause is for the log. */
 class Problem extends Error {
@@ -59,11 +61,16 @@ async function limit(c: Context<Env>) {
   if (!success) throw new Problem(429, "too-many-requests", "ask again a little later", { "retry-after": "60" });
 }
 
-app.post("/session", bodyLimit({ maxSize: 1024, onError: () => { throw new Problem(413, "payload-too-large", "the body is too long"); } }), async (c) => {
-  const body = await c.req.json<{ name?: unknown } | null>().catch(() => null), name = typeof body?.name === "string" ? body.name.trim() : "";
-  if (!/^\P{Cc}{1,40}$/u.test(name) || !/[^\s\p{Cf}\u3164]/u.test(name)) throw new Problem(400, "bad-request", "a name is 1 to 40 visible characters");
+const signIn = validator("json", (value: { name?: unknown } | null, c) => {
+  if (!c.req.header("content-type")?.startsWith("application/json")) throw new Problem(415, "unsupported-media-type", "send JSON");
+  const name = typeof value?.name === "string" ? value.name.trim() : "";
+  if (!/^\P{Cc}{1,40}$/u.test(name) || !/[^\s\p{Cf}\u3164]/u.test(name)) throw new Problem(422, "unprocessable-entity", "a name is 1 to 40 visible characters");
+  return { name };
+});
+
+app.post("/session", bodyLimit({ maxSize: 1024, onError: () => { throw new Problem(413, "payload-too-large", "the body is too long"); } }), signIn, async (c) => {
   await limit(c);
-  const person = { id: crypto.randomUUID(), name }, now = Math.floor(Date.now() / 1000), expires = now + LIFETIME;
+  const { name } = c.req.valid("json"), person = { id: crypto.randomUUID(), name }, now = Math.floor(Date.now() / 1000), expires = now + LIFETIME;
   const token = await new SignJWT({ name }).setProtectedHeader({ alg: "HS256" }).setIssuer(US).setAudience(US).setSubject(person.id).setIssuedAt(now)
     .setExpirationTime(expires).sign(keyOf(c.env));
   setCookie(c, cookieOf(c), token, { httpOnly: true, secure: c.req.url.startsWith("https:"), sameSite: "Strict", path: "/", maxAge: LIFETIME });
@@ -85,7 +92,10 @@ app.get("/rooms/:room/socket", async (c) => {
 });
 
 app.notFound((c) => new Problem(404, "not-found", "not found").render(c));
-app.onError((e, c) => (e instanceof Problem ? e : unavailable(e)).render(c));
+app.onError((e, c) => {
+  if (e instanceof HTTPException) e = new Problem(400, "bad-request", e.message); // of Hono's validator
+  return (e instanceof Problem ? e : unavailable(e)).render(c);
+});
 
 export { Room } from "./room.ts";
 export default app;
