@@ -7,7 +7,7 @@
 // - floor.js: plain JavaScript that makes the same binding calls for the same requests and nothing else: it looks at nothing
 //   that it need not, and answers with the same status and body.
 //   Where a pattern is several Workers, these are twin/<worker>.ts and floor/<worker>.js, for those that the requests reach; the
-//   others run their own code.
+//   others run their own code. (Of one Worker, twin/<slug>.ts if it imports others.)
 // - routes.ts: exports `measured`, which says what is requested, or what is said over sockets. Every round starts on empty storage, and within one a request
 //   must not make the next one cost more.
 import assert from "node:assert/strict";
