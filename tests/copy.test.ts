@@ -15,7 +15,7 @@ const made = mkdtempSync(join(tmpdir(), "copy-"));
 after(() => rmSync(made, { recursive: true }));
 
 /** Folders of what is built, downloaded or git's own, in a checkout and in a copy. (In a worktree, .git is a file.) */
-const NOT_SOURCES = /^(\.edge|\.git|\.tools|\.wrangler|build|build-abort|node_modules|target)$/;
+const NOT_SOURCES = /^(\.edge|\.git|\.tools|\.wrangler|build|build-abort|build-page|node_modules|target)$/;
 const files = (folder: string, below = ""): string[] => readdirSync(join(folder, below), { withFileTypes: true })
   .filter((entry) => !(entry.isDirectory() && NOT_SOURCES.test(entry.name)) && ![".git", ".dev.vars"].includes(entry.name))
   .flatMap((entry) => (entry.isDirectory() ? files(folder, join(below, entry.name)) : [join(below, entry.name)])).sort();

@@ -17,6 +17,8 @@ for (const slug of slugs()) for (const { folder } of readPattern(slug).workers) 
       });
       const modules = readdirSync(join(folder, "build")).filter((name) => /\.(js|wasm)$/.test(name));
       assert.ok(modules.includes("index.js"));
+      const uploaded = readdirSync(out, { recursive: true, encoding: "utf8" }).filter((name) => name !== "README.md");
+      assert.deepEqual(uploaded.sort(), modules.sort(), "nothing else, such as a page, is a module");
       for (const name of modules) assert.ok(readFileSync(join(out, name)).equals(readFileSync(join(folder, "build", name))), name);
     } finally {
       rmSync(out, { recursive: true });

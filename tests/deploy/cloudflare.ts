@@ -27,7 +27,19 @@ class Refusal extends Error {
 }
 const refuse = (status: number, code: number, message: string): never => { throw new Refusal(status, code, message); };
 
-interface Version { id: string; number: number; modules: Map<string, Buffer>; exports: string[]; metadata: any; secrets: Map<string, string>; created: string }
+interface Version {
+  id: string;
+  number: number;
+  modules: Map<string, Buffer>;
+  exports: string[];
+  metadata: any;
+  secrets: Map<string, string>;
+  /** Static assets: path -> hash. */
+  assets?: Map<string, string>;
+  created: string;
+}
+/** Static assets on their way. The one token opens the upload, the other says in a version's metadata that all of them are there. */
+interface AssetsSession { script: string; manifest: Record<string, { hash: string; size: number }>; upload: string; completion: string }
 interface Deployment { id: string; versions: { version_id: string; percentage: number }[]; annotations: any; created: string }
 interface Worker {
   name: string;
@@ -54,6 +66,9 @@ export class Cloudflare {
   d1 = new Map<string, { name: string; db: DatabaseSync }>();
   r2 = new Map<string, { objects: Map<string, string> }>();
   queues = new Map<string, Queue>();
+  /** By hash, of all Workers. */
+  assets = new Map<string, { bytes: Buffer; type: string }>();
+  #sessions: AssetsSession[] = [];
   domains = new Map<string, { id: string; hostname: string; service: string }>();
   zones = new Map([["zone-of-example-com", { name: "example.com", routes: new Map<string, { pattern: string; script: string }>() }]]);
   /** What a Worker answers with, where it is not 200. */
@@ -145,15 +160,16 @@ export class Cloudflare {
     const fails = fault?.call === `${method} ${path}`;
     let answer: any;
     try {
-      if (request.headers.authorization !== `Bearer ${TOKEN}`) refuse(401, 10000, "Authentication error");
+      const token = request.headers.authorization?.replace("Bearer ", "") ?? "", uploading = this.#sessions.find(({ upload }) => upload === token);
+      if (token !== TOKEN && !(uploading && call.path === "/workers/assets/upload")) refuse(401, 10000, "Authentication error");
       if (fails && fault.mode === "before") refuse(500, 10013, "An unknown error has occurred");
       if (call.path === this.missing) refuse(404, 7003, "Could not route to the path");
       const type = request.headers["content-type"] ?? "", body = Buffer.concat(chunks);
       const parsed = type.startsWith("multipart/") ? await new Response(body, { headers: { "content-type": type } }).formData()
         : path.includes("/values/") ? body.toString() : body.length ? JSON.parse(body.toString()) : undefined;
-      const { result, ...info } = (await this.#route(method, path, url.searchParams, parsed)) as any;
+      const { result, status = 200, ...info } = (await this.#route(method, path, url.searchParams, parsed, uploading)) as any;
       answer = { success: true, errors: [], messages: [], result: result ?? null, ...info };
-      call.status = 200;
+      call.status = status;
     } catch (e: any) {
       if (!(e instanceof Refusal)) this.unknown.push(`${method} ${path}: ${e.stack}`);
       call.status = e.status ?? 500;
@@ -163,10 +179,10 @@ export class Cloudflare {
     response.writeHead(call.status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
-  async #route(method: string, path: string, query: URLSearchParams, body: any): Promise<object> {
+  async #route(method: string, path: string, query: URLSearchParams, body: any, uploading?: AssetsSession): Promise<object> {
     for (const [pattern, verbs] of this.#routes) {
       const found = pattern.exec(path);
-      if (found && verbs[method]) return (await verbs[method](body, ...found.slice(1).map(decodeURIComponent), query)) ?? {};
+      if (found && verbs[method]) return (await verbs[method](body, ...found.slice(1).map(decodeURIComponent), query, uploading)) ?? {};
     }
     this.unknown.push(`${method} ${path}?${query}`);
     return refuse(404, 7003, `the mock does not know ${method} ${path}`);
@@ -290,6 +306,30 @@ export class Cloudflare {
       },
       DELETE: (_: any, name: string, query: URLSearchParams) => this.#delete(name, query),
     }],
+    // https://developers.cloudflare.com/workers/static-assets/direct-upload/
+    ["/workers/scripts/([^/]+)/assets-upload-session", {
+      POST: ({ manifest }: any, script: string) => {
+        for (const [path, { hash, size }] of Object.entries<any>(manifest))
+          if (!path.startsWith("/") || !/^[0-9a-f]{32}$/.test(hash) || !Number.isInteger(size)) refuse(400, 10021, `no asset: ${path}`);
+        const session: AssetsSession = { script, manifest, upload: jwt(), completion: jwt() }, missing = this.#missing(session);
+        this.#sessions.push(session);
+        // So few at a time that a small page has several.
+        const buckets = missing.flatMap((_, i) => (i % 2 ? [] : [missing.slice(i, i + 2)]));
+        return { result: { jwt: missing.length ? session.upload : session.completion, buckets } };
+      },
+    }],
+    ["/workers/assets/upload", {
+      POST: async (form: FormData, query: URLSearchParams, session?: AssetsSession) => {
+        if (!session || query.get("base64") !== "true") return refuse(400, 10021, "the mock takes assets in base64, with the token of their session");
+        for (const [hash, file] of form.entries()) {
+          const listed = Object.values(session.manifest).find((asset) => asset.hash === hash) ?? refuse(400, 10021, `${hash} is not in the manifest`);
+          const bytes = Buffer.from(await (file as File).text(), "base64");
+          if (bytes.length !== listed.size) refuse(400, 10021, `${hash} has ${bytes.length} bytes, not ${listed.size}`);
+          this.assets.set(hash, { bytes, type: (file as File).type });
+        }
+        return this.#missing(session).length ? { result: {}, status: 202 } : { result: { jwt: session.completion }, status: 201 };
+      },
+    }],
     ["/workers/scripts/([^/]+)/versions", {
       POST: async (form: FormData, name: string) => {
         this.#worker(name);
@@ -378,6 +418,9 @@ export class Cloudflare {
     [/^\/zones\/([^/]+)\/workers\/routes$/, { GET: (_: any, id: string) => ({ result: [...this.zones.get(id)!.routes.values()] }) }],
   ]);
 
+  #missing({ manifest }: AssetsSession): string[] {
+    return [...new Set(Object.values(manifest).map(({ hash }) => hash))].filter((hash) => !this.assets.has(hash));
+  }
   #worker(name: string): Worker {
     return this.workers.get(name) ?? refuse(404, 10007, "This Worker does not exist on your account.");
   }
@@ -436,7 +479,9 @@ export class Cloudflare {
 
   async #upload(name: string, form: FormData, create: boolean): Promise<Version> {
     const described = form.get("metadata")!;
-    const { migrations, ...metadata } = JSON.parse(typeof described === "string" ? described : await described.text());
+    const { migrations, assets, ...metadata } = JSON.parse(typeof described === "string" ? described : await described.text());
+    const session = assets && (this.#sessions.find(({ script, completion }) => script === name && completion === assets.jwt)
+      ?? refuse(400, 10021, "the assets' token is not that of a finished upload for this Worker"));
     const modules = new Map<string, Buffer>();
     for (const [part, file] of form.entries()) if (typeof file !== "string") modules.set(part, Buffer.from(await file.arrayBuffer()));
     if (!modules.has(metadata.main_module)) refuse(400, 10021, `no module ${metadata.main_module}`);
@@ -481,13 +526,15 @@ export class Cloudflare {
           if (!there?.has(b.class_name)) gone(10061, `Cannot create binding for class '${b.class_name}' because it is not currently configured to implement Durable Objects.`);
           bindings.push(b); break;
         }
+        case "assets": session || gone(10021, "there are no assets."); bindings.push(b); break;
         default: throw new Error(`the mock does not know bindings of type ${b.type}`);
       }
     }
     if (before) for (const [secret, text] of before.secrets) if (metadata.keep_bindings?.includes("secret_text") && !secrets.has(secret)) secrets.set(secret, text);
 
     const worker = old ?? empty(name);
-    const version = { id: randomUUID(), number: worker.versions.length + 1, modules, exports, metadata: { ...metadata, bindings }, secrets, created: new Date().toISOString() };
+    const version = { id: randomUUID(), number: worker.versions.length + 1, modules, exports, secrets, created: new Date().toISOString(),
+      metadata: { ...metadata, bindings, assets: assets?.config }, assets: session && pathsOf(session) };
     worker.classes = classes;
     if (migrations) worker.migrationTag = migrations.new_tag;
     worker.versions.push(version);
@@ -510,8 +557,9 @@ export class Cloudflare {
     return {
       workers: sorted([...this.workers.values()].map((worker) => ({
         name: worker.name,
-        deployed: this.deployed(worker.name).map(({ percentage, version: { modules, metadata: { bindings, annotations, ...metadata }, secrets } }) => ({
+        deployed: this.deployed(worker.name).map(({ percentage, version: { modules, metadata: { bindings, annotations, ...metadata }, secrets, assets } }) => ({
           percentage, modules: Object.fromEntries([...modules].map(([part, bytes]) => [part, sha256(bytes)])),
+          assets: assets && { ...metadata.assets, files: [...assets] },
           bindings: named(sorted(bindings)), secrets: [...secrets.keys()],
           compatibility: [metadata.compatibility_date, metadata.compatibility_flags ?? []], message: annotations?.["workers/message"],
         })),
@@ -535,6 +583,10 @@ const empty = (name: string): Worker => ({ name, tag: randomUUID().replaceAll("-
   crons: [], classes: new Set(), settings: {}, from: "wrangler" });
 
 export const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+/** As much of one as wrangler reads: when it ends. */
+const jwt = () => ["{}", JSON.stringify({ exp: Math.floor(Date.now() / 1000) + 3600, jti: randomUUID() }), ""]
+  .map((part) => Buffer.from(part).toString("base64url")).join(".");
+const pathsOf = ({ manifest }: AssetsSession) => new Map(sorted(Object.entries(manifest)).map(([path, { hash }]) => [path, hash]));
 const sorted = <T>(all: T[]): T[] => all.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 
 function page(all: object[], query: URLSearchParams) {

@@ -41,6 +41,15 @@ describe("rehearsal", { concurrency: 2 }, () => {
       assert.deepEqual(workers.map(({ name, crons, classes, migrationTag }) => [name, crons, classes, migrationTag]), [["shop", [], [], null], ["shop-worker", ["*/5 * * * *"], ["Room"], "v1"]]);
       assert.deepEqual(workers[0].deployed[0].secrets, ["API_KEY"]);
       assert.deepEqual(workers[0].deployed[0].bindings.find(({ name }: any) => name === "GREETING"), { name: "GREETING", type: "plain_text", text: "good day" });
+      const { files, ...config } = workers[0].deployed[0].assets as any;
+      assert.deepEqual(config, { not_found_handling: "404-page", run_worker_first: ["/orders/*"], _headers: shop.checkout.file("patterns/shop/api/page/_headers") });
+      assert.deepEqual(files.map(([path]: any) => path), ["/404.html", "/app.js", "/favicon.svg", "/index.html"]);
+      for (const [path, hash] of files) {
+        const { bytes, type } = shop.cloudflare.assets.get(hash)!;
+        assert.equal(bytes.toString(), shop.checkout.file(`patterns/shop/api/page${path}`));
+        assert.match(type, /^(image\/svg\+xml|text\/(html|javascript); charset=utf-8)$/);
+      }
+      assert.match(out, / static assets: 4 files, 1 KB gzip\n/);
       assert.deepEqual(d1[0].migrations, ["0001_orders.sql", "0002_notes.sql"]);
       assert.deepEqual(queues.map(({ name, consumers }) => [name, consumers.map((c) => [c.script, c.dead_letter_queue])]),
         [["shop-jobs", [["shop-worker", "shop-jobs-dead"]]], ["shop-jobs-dead", []]]);
@@ -63,6 +72,18 @@ describe("rehearsal", { concurrency: 2 }, () => {
       assert.deepEqual(shop.cloudflare.state, state);
       assert.equal(shop.cloudflare.workers.get("shop")!.versions.length, versions + 1);
       shop.remembers();
+    });
+
+    test("a Worker whose page changed is changed, and only what is new of it is uploaded", async () => {
+      const index = "patterns/shop/api/page/index.html", page = shop.checkout.file(index)!, { calls } = shop.cloudflare, { length } = calls;
+      const served = () => new Map(shop.cloudflare.deployed("shop")[0].version.assets), before = served();
+      shop.checkout.write(index, page.replace("Shop", "A shop"));
+      assert.match(await shop.succeeds(), /Worker +shop +changed,/);
+      assert.equal(calls.slice(length).filter(({ path }) => path === "/workers/assets/upload").length, 1);
+      assert.deepEqual([...served()].filter(([path, hash]) => before.get(path) !== hash).map(([path]) => path), ["/index.html"]);
+      shop.checkout.write(index, page);
+      await shop.succeeds();
+      assert.deepEqual(served(), before);
     });
 
     test("a gradual deployment gives the new version its share and the old one the rest; without the option it is finished", async () => {

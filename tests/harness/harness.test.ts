@@ -191,6 +191,54 @@ describe("a running pattern", () => {
   });
 });
 
+describe("a Worker with static assets", () => {
+  const site = join(checkout().root, "patterns/site");
+  let stack: Stack;
+  const worker = (pathname: string) => ({ pathname, country: "GB", ip: "127.0.0.1" });
+  before(async () => { stack = await startPattern(site); });
+  after(() => stack?.close());
+
+  test("a file is served with the headers that the page asks for, and the Worker is not asked", async () => {
+    for (const [method, body] of [["GET", "<h1>page one</h1>\n"], ["HEAD", ""]]) {
+      const page = await stack.fetch("site", "/", { method });
+      assert.equal(page.status, 200);
+      assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+      assert.equal(page.headers.get("content-security-policy"), "default-src 'self'");
+      assert.equal(await page.text(), body);
+    }
+    const etag = (await stack.fetch("site", "/")).headers.get("etag")!;
+    assert.equal((await stack.fetch("site", "/", { headers: { "if-none-match": etag } })).status, 304);
+    assert.equal((await stack.fetch("site", "/", { method: "POST", body: "x" })).status, 405);
+  });
+  test("what is no file goes to the Worker, which sees what the edge saw", async () => {
+    assert.deepEqual(await (await stack.fetch("site", "/rooms/one")).json(), worker("/rooms/one"));
+    assert.equal(((await (await stack.fetch("site", "/rooms/one", { cf: { country: "FR" }, ip: "203.0.113.9" })).json()) as any).country, "FR");
+    assert.equal((await stack.fetch("site", "/_headers")).status, 404);
+  });
+  test("what run_worker_first lists goes to the Worker though it is a file, and the Worker may still serve it", async () => {
+    assert.deepEqual(await (await stack.fetch("site", "/api/note.txt")).json(), worker("/api/note.txt"));
+    assert.equal(await (await stack.fetch("site", "/api/note.txt?file")).text(), "the file\n");
+  });
+  test("a socket is opened to the Worker", async () => {
+    const socket = new WebSocket(new URL("/rooms/one", stack.urls.get("site")).href.replace("http", "ws"));
+    const heard = new Promise((done, fail) => { socket.onmessage = ({ data }) => done(data); socket.onerror = fail; });
+    await new Promise((done) => (socket.onopen = done));
+    socket.send("hello");
+    assert.equal(await heard, "the Worker heard hello");
+    socket.close();
+  });
+  test("without edge.js the files come first as well", async (t) => {
+    const bare = await startPattern(site, { edge: false });
+    t.after(() => bare.close());
+    assert.equal(await (await fetch(bare.urls.get("site")!)).text(), "<h1>page one</h1>\n");
+  });
+  test("a page that is not built is named before anything starts", async () => {
+    const other = join(checkout().root, "patterns/site");
+    writeFileSync(join(other, "build.sh"), "mkdir -p build; cp src/index.js build/");
+    await assert.rejects(startPattern(other), /site: .*build-page is missing: build it first/);
+  });
+});
+
 describe("starting, changing and ending", () => {
   test("stacks that start at the same time get ports of their own, and closing leaves no process", async (t) => {
     const { shop } = checkout();
@@ -401,6 +449,17 @@ describe("dev", () => {
     await serves("/orders", "3");
     edit("pattern.toml", "own tests", "tests");
     await running.printed("pattern.toml changed: restart to take it up");
+    assert.deepEqual(await running.end("SIGTERM"), nothing);
+  });
+  test("a change of a page is reloaded", async () => {
+    const { root } = checkout(), page = join(root, "patterns/site/page");
+    const running = await dev(root, ["site"]);
+    await running.printed("ready site ");
+    assert.equal(await running.get("/"), "<h1>page one</h1>\n");
+    writeFileSync(join(page, "index.html"), "page two");
+    writeFileSync(join(page, "more.txt"), "more");
+    for (const [path, what] of [["/", "page two"], ["/more.txt", "more"]])
+      await eventually(async () => (await running.get(path).catch(() => "")) === what, running.output, 30_000);
     assert.deepEqual(await running.end("SIGTERM"), nothing);
   });
   test("what it does not know is refused with what there is, and status 2", async () => {

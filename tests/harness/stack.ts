@@ -13,7 +13,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node
 import type { Server } from "node:https";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fingerprint, identity, makeCertificates } from "./certificates.ts";
 import { migrate, seed as write, type Seed } from "./data.ts";
@@ -187,6 +187,8 @@ export class Stack {
       configs.set(spec.id, config);
       const { workerOptions }: any = wrangler.unstable_getMiniflareWorkerOptions(config, undefined, { envFiles: spec.envFiles } as any);
       delete workerOptions.modulesRules; // miniflare 5 refuses it: it wants every module listed
+      const page = workerOptions.assets?.directory; // where there is none, miniflare would serve nothing
+      if (page && !existsSync(page)) throw new Error(`${config.name}: ${relative(process.cwd(), page)} is missing: build it first`);
       return { name: config.name, ...workerOptions, ...modulesOf(config) };
     });
     const options = miniflare.convertV4MiniflareOptions({

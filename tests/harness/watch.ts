@@ -8,7 +8,7 @@ import type { Stack } from "./stack.ts";
 export interface Watched { folder: string; configs: string[] }
 
 /** What builds leave behind, and what no Worker is made of. */
-const NOT_SOURCES = /^(\.(?!dev\.vars).*|build(-\w+|\.new)?|infra|node_modules|target|tests)$/;
+const NOT_SOURCES = /^(\.(?!dev\.vars).*|build(-\w+)?(\.new)?|infra|node_modules|target|tests)$/;
 const NOT_SOURCE = /(~|\.sw.|\.md)$/;
 
 /** A build that fails, or does not start, leaves the running one alone. `signal` ends a build under way and the watching. */

@@ -28,13 +28,9 @@ interface ExportedHandler<Env = unknown> {
   fetch?(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response>;
 }
 
-declare module "crypto" {
-  namespace webcrypto {
-    interface SubtleCrypto {
-      /** Throws unless both have the same length. */
-      timingSafeEqual(a: ArrayBuffer, b: ArrayBuffer): boolean;
-    }
-  }
+interface SubtleCrypto {
+  /** Throws unless both have the same length. */
+  timingSafeEqual(a: ArrayBuffer, b: ArrayBuffer): boolean;
 }
 
 declare module "cloudflare:workers" {

@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{self, Promise};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Fetcher, console_error, console_log, web_sys};
+use worker::{console_error, console_log, web_sys};
 
 use crate::response::lines;
 
@@ -66,12 +66,12 @@ impl Trace {
         self.0.span.to_string()
     }
 
-    /// Calls another Worker over a service binding, in the same trace. The host of the URI leads nowhere: the binding does. A
-    /// redirect is an answer, not followed. The answer stays in JavaScript until it is read; as [`crate::Raw`] it passes
-    /// through.
+    /// Calls another Worker over a service binding, or a Durable Object by its stub, in the same trace. The host of the URI
+    /// leads nowhere: the binding does. A redirect is an answer, not followed. The answer stays in JavaScript until it is read;
+    /// as [`crate::Raw`] it passes through.
     pub async fn fetch(
         &self,
-        service: &Fetcher,
+        service: &impl AsRef<JsValue>,
         request: http::request::Builder,
         body: Bytes,
     ) -> worker::Result<worker::Response> {

@@ -186,7 +186,7 @@ const PLACES: Place[] = [
       await scene.get(`/room/${room}/hit`);
       const its = await scene.connect(room), others = await slowIn(scene, `${room}-other`);
       await scene.stack.evict("probe", "Room", { name: room });
-      await (await scene.stack.env("probe")).NOTES.put("fail-when-initialised", kind);
+      await (await scene.stack.env("probe")).NOTES.put(`fail-when-initialised-${room}`, kind);
       // Three at once: which of them it fails, and whether the others come before or behind, is not promised.
       const three = await scene.fail(() => Promise.all(Array.from({ length: 3 }, () => scene.get(`/room/${room}/see`))));
       const next = await scene.get(`/room/${room}/hit`);
@@ -250,7 +250,7 @@ for (const panics of ["unwind", "abort"] as const) describe(`built to ${panics}`
 
   for (const place of PLACES) for (const kind of KINDS) test(`${kind} in: ${place.name}`, async () => {
     const lost = place.lost?.[kind]?.(panics === "unwind") ?? (kind === "err" ? "call" : kind === "panic" && panics === "unwind" ? "object" : "instance");
-    for (const attempt of [1, 2]) {
+    for (const attempt of [1, 2, 3]) {
       const scene = new Scene(stack), room = `${place.name.replaceAll(/\W/g, "-")}-${kind}-${attempt}`;
       const seen = await place.run(scene, kind, room);
       if (!Object.keys(seen).length) return;
@@ -258,9 +258,9 @@ for (const panics of ["unwind", "abort"] as const) describe(`built to ${panics}`
       const slowest = Math.round(Math.max(scene.times.offender, scene.times.neighbours));
       if (attempt === 1) measured.set(place.name, [...measured.get(place.name) ?? [], `${seen.offender ?? "-"}; ${seen.neighbours ?? seen.others}; ${slowest} ms`]);
       assert.deepEqual(seen, place.promise(lost));
-      // Once more, since a machine that does other things beside this is late now and then.
+      // And again, since a machine that does other things beside this is late now and then.
       if (slowest < PROMPT) return;
-      assert.equal(attempt, 1, `twice not within ${PROMPT} ms: ${slowest} ms`);
+      assert.notEqual(attempt, 3, `three times not within ${PROMPT} ms: ${slowest} ms`);
     }
   });
 

@@ -213,6 +213,20 @@ pub fn folders(parent: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// All files in this folder and those below.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            all.extend(files(&entry.path())?);
+        } else {
+            all.push(entry.path());
+        }
+    }
+    Ok(all)
+}
+
 pub fn read_toml<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<T> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     toml::from_str(&text).with_context(|| file.display().to_string())

@@ -47,6 +47,7 @@ pub struct Config {
     pub migrations: Vec<Migration>,
     #[serde(default)]
     pub ratelimits: Vec<RateLimit>,
+    pub assets: Option<Assets>,
     #[serde(default)]
     pub triggers: Triggers,
     #[expect(dead_code, reason = "known, and nothing here depends on it")]
@@ -69,6 +70,7 @@ pub enum Kind {
     Queue,
     DurableObject,
     RateLimit,
+    Assets,
 }
 
 impl Config {
@@ -84,6 +86,8 @@ impl Config {
         all.extend(self.queues.producers.iter().map(|queue| (Kind::Queue, queue.binding.as_str())));
         all.extend(self.durable_objects.bindings.iter().map(|object| (Kind::DurableObject, object.name.as_str())));
         all.extend(self.ratelimits.iter().map(|limit| (Kind::RateLimit, limit.name.as_str())));
+        let assets = self.assets.iter().filter_map(|assets| assets.binding.as_ref());
+        all.extend(assets.map(|binding| (Kind::Assets, binding.as_str())));
         all
     }
 
@@ -204,6 +208,28 @@ pub struct Migration {
 #[derive(Deserialize)]
 pub struct RateLimit {
     pub name: String,
+}
+
+/// Files that Cloudflare serves at the Worker's addresses; what is none goes to the Worker.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assets {
+    /// From the Worker's folder.
+    pub directory: String,
+    pub binding: Option<String>,
+    /// Whether all requests go to the Worker first, or to which paths.
+    run_worker_first: Option<toml::Value>,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
+    html_handling: Option<String>,
+    #[expect(dead_code, reason = "known, and nothing here depends on it")]
+    not_found_handling: Option<String>,
+}
+
+impl Assets {
+    /// Only the Worker serves them, by its binding.
+    pub fn behind_worker(&self) -> bool {
+        self.run_worker_first == Some(true.into())
+    }
 }
 
 #[derive(Default, Deserialize)]

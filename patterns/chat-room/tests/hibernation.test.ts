@@ -63,7 +63,7 @@ test("who comes back after an eviction resumes, and the one who stayed is told n
   await again.hears({ type: "message", seq: second, text: "two" });
   await ann.hears({ type: "presence", person: { id: bob.person.id }, online: true });
   const third = await again.send("three");
-  await ann.hears({ type: "message", seq: third });
+  for (const client of [ann, again]) await client.hears({ type: "message", seq: third });
   assert.deepEqual([ann.events.map(({ seq }) => seq), again.events.map(({ seq }) => seq)], [[first, second, third], [second, third]]);
 });
 

@@ -93,13 +93,15 @@ impl DurableObject for Room {
         let sql = state.storage().sql();
         let _ = sql.exec("CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, n REAL) WITHOUT ROWID", None);
         // Initialisation that waits for storage: no call may see the object before it is done.
-        // What makes it fail, once, lies in KV: a failure that resets the object would roll its own storage back.
+        // What makes it fail, once, lies in KV: a failure that resets the object would roll its own storage back. It is for this
+        // room alone, since another one may be built at the same time.
         let ready = Rc::new(Cell::new(false));
         let done = ready.clone();
+        let note = format!("fail-when-initialised-{}", state.id().name().unwrap_or_default());
         let init = state.block_concurrency_while(async move {
             let notes = env.kv("NOTES")?;
-            if let Some(kind) = notes.get("fail-when-initialised").text().await? {
-                notes.delete("fail-when-initialised").await?;
+            if let Some(kind) = notes.get(&note).text().await? {
+                notes.delete(&note).await?;
                 fail(&kind)?;
             }
             done.set(true);

@@ -60,16 +60,24 @@ pub fn mermaid(pattern: &Pattern) -> String {
     let stand_in =
         |chart: &mut Chart, part: &Part| chart.node(SERVICE, &format!("{}<br/>(locally a stand-in)", part.name));
 
+    let assets = |chart: &mut Chart, worker: &Worker| chart.node(STORE, &format!("static assets of {}", worker.id));
+
     for worker in pattern.workers.iter().filter(|worker| worker.public) {
         let before =
             about.stand_ins.iter().find(|part| part.public && part.bind.values().any(|target| *target == worker.id));
         let client = chart.node(OUTSIDE, "client");
-        if let Some(before) = before {
+        let from = if let Some(before) = before {
             let before = stand_in(&mut chart, before);
             chart.edge(&client, "-->", "", &before);
             chart.edge(&before, "-->", "", &id(worker));
+            before
         } else {
             chart.edge(&client, "-->", &door(worker), &id(worker));
+            client.clone()
+        };
+        if worker.config.assets.as_ref().is_some_and(|assets| !assets.behind_worker()) {
+            let to = assets(&mut chart, worker);
+            chart.edge(&from, "-->", "files", &to);
         }
         for edge in about.mtls.iter().filter(|edge| pattern.id(&edge.before) == worker.id) {
             let edge = chart.node(SERVICE, &format!("{}<br/>(locally a TLS server)", edge.name));
@@ -109,6 +117,10 @@ pub fn mermaid(pattern: &Pattern) -> String {
         for limit in &config.ratelimits {
             let to = chart.node(SERVICE, &format!("rate limit {}", limit.name));
             chart.edge(&from, "-->", &limit.name, &to);
+        }
+        if let Some(binding) = config.assets.as_ref().and_then(|assets| assets.binding.as_ref()) {
+            let to = assets(&mut chart, worker);
+            chart.edge(&from, "-->", binding, &to);
         }
         for producer in &config.queues.producers {
             let to = chart.node(QUEUE, &format!("queue {}", producer.queue));

@@ -81,7 +81,7 @@ pub const STOCK: &str = "patterns/shop/stock/wrangler.toml";
 pub const ABOUT: &str = "patterns/shop/pattern.toml";
 pub const README: &str = "patterns/shop/README.md";
 
-const FILES: [(&str, &str); 27] = [
+const FILES: [(&str, &str); 28] = [
     (
         "Cargo.toml",
         r#"[workspace]
@@ -132,7 +132,7 @@ build = { command = "npm run --silent build patterns/note" }
         ABOUT,
         r#"number = "3"
 title = "A shop"
-products = ["Workers", "Service Bindings", "KV", "D1", "Queues", "Durable Objects"]
+products = ["Workers", "Service Bindings", "KV", "D1", "Queues", "Durable Objects", "Workers Static Assets"]
 standards = ["HTTP"]
 
 [[workers]]
@@ -192,8 +192,14 @@ queue = "shop-jobs"
 name = "SHELVES"
 class_name = "Shelf"
 script_name = "shop-stock"
+
+[assets]
+directory = "build-page"
+binding = "PAGE"
+not_found_handling = "404-page"
 "#,
     ),
+    ("patterns/shop/api/page/index.html", "<h1>A shop</h1>\n"),
     ("patterns/shop/api/.dev.vars.example", "# for local runs\nSALT=local\n"),
     (
         "patterns/shop/api/Cargo.toml",
@@ -216,6 +222,7 @@ async fn fetch(env: Env) {
     // env.kv("NOT_CODE")
     (env.var("TEAM"), env.secret("SALT"), env.kv("PLANS"), env.service("STOCK"), env.queue(JOBS));
     this.env().durable_object("SHELVES");
+    env.assets("PAGE");
 }
 "#,
     ),
@@ -297,6 +304,7 @@ products = [
   { name = "D1", named = ["3"] },
   { name = "Queues", named = ["3"] },
   { name = "Durable Objects", named = ["3"] },
+  { name = "Workers Static Assets", named = ["as Pages"] },
   { name = "R2", named = ["3"], planned = ["note"] },
   { name = "DNS", named = ["1"], planned = ["proxy"] },
   { name = "Rate limiting", named = ["1"] },

@@ -167,12 +167,22 @@ mod tests {
         assert_eq!(diagram, SHOP);
     }
 
+    #[test]
+    fn clients_reach_static_assets_unless_the_worker_comes_first() {
+        let diagram = |tree: Tree| super::diagram::mermaid(tree.project().pattern("shop").unwrap());
+        let direct = Tree::good().edit(ABOUT, "bind = { ORIGIN = \"api\" }", "");
+        assert!(diagram(direct).contains("client -->|\"files\"| static_assets_of_api"));
+        let behind = Tree::good().edit(API, "binding = \"PAGE\"", "binding = \"PAGE\"\nrun_worker_first = true");
+        assert!(!diagram(behind).contains("files"));
+    }
+
     /// Read by mermaid 12.3.0 when it was written.
     const SHOP: &str = r#"```mermaid
 flowchart LR
   worker_api["api"]
   client(["client"])
   door{{"door<br/>(locally a stand-in)"}}
+  static_assets_of_api[("static assets of api")]
   tls{{"tls<br/>(locally a TLS server)"}}
   KV_PLANS[("KV PLANS")]
   R2_shop_files[("R2 shop-files")]
@@ -187,6 +197,7 @@ flowchart LR
   end
   client --> door
   door --> worker_api
+  door -->|"files"| static_assets_of_api
   client -->|"client certificate"| tls
   tls --> worker_api
   worker_api -->|"STOCK: service binding, entrypoint Stock"| worker_stock
@@ -194,6 +205,7 @@ flowchart LR
   worker_api -->|"FILES"| R2_shop_files
   worker_api -->|"SHELVES"| Durable_Object_Shelf
   worker_api -->|"LIMIT"| rate_limit_LIMIT
+  worker_api -->|"PAGE"| static_assets_of_api
   worker_api -->|"JOBS"| queue_shop_jobs
   worker_api -.->|"TEAM"| door
   cron_0_3 --> worker_stock

@@ -32,7 +32,7 @@ pub struct Planned {
 #[serde(deny_unknown_fields)]
 pub struct Product {
     pub name: String,
-    /// Where: `building blocks`, or the number of a pattern.
+    /// Where: `building blocks`, or the number of a pattern; `as …`, where it names only what this has taken the place of.
     pub named: Vec<String>,
     /// Slugs of the patterns, planned or there, that are to use it and do not yet.
     #[serde(default)]

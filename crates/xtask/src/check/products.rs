@@ -13,7 +13,7 @@ use crate::wrangler::Config;
 /// What a `wrangler.toml` shows of products, and whether it shows all of it: a rate limit may be a rule of the zone as well.
 type Sign = (&'static str, bool, fn(&Config) -> bool);
 
-const SIGNS: [Sign; 8] = [
+const SIGNS: [Sign; 9] = [
     ("Workers", true, |_| true),
     ("Service Bindings", true, |config| !config.services.is_empty()),
     ("KV", true, |config| !config.kv_namespaces.is_empty()),
@@ -21,6 +21,7 @@ const SIGNS: [Sign; 8] = [
     ("R2", true, |config| !config.r2_buckets.is_empty()),
     ("Queues", true, |config| !config.queues.producers.is_empty() || !config.queues.consumers.is_empty()),
     ("Durable Objects", true, |config| !config.durable_objects.bindings.is_empty()),
+    ("Workers Static Assets", true, |config| config.assets.is_some()),
     ("Rate limiting", false, |config| !config.ratelimits.is_empty()),
 ];
 

@@ -24,6 +24,9 @@ pub fn run(project: &Project) -> Result<Vec<&'static str>> {
     };
     step("format", command("cargo fmt --check"))?;
     step("types of the TypeScript", command("tsc -p ."))?;
+    if project.workers().any(|worker| project.root.join(&worker.folder).join("page/app.ts").exists()) {
+        step("types of the pages", command("tsc -p tsconfig.page.json"))?;
+    }
     step("clippy", command("cargo clippy --workspace --all-targets --locked --quiet -- -D warnings"))?;
     step("clippy for wasm", clippy_for_wasm(project)?)?;
     if project.root.join("deny.toml").exists() {

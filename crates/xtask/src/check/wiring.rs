@@ -25,6 +25,7 @@ pub fn check(project: &Project, findings: &mut Findings) -> Result<()> {
             let source = source::rust(&project.root, &worker.folder.join("src"))?;
             let exports = exports(project, worker)?;
             deployed_module(worker, findings);
+            page(project, worker, findings)?;
             bindings(worker, &source, findings);
             events(worker, &source, findings);
             services(project, pattern, worker, findings)?;
@@ -220,6 +221,41 @@ fn deployed_module(worker: &Worker, findings: &mut Findings) {
     }
 }
 
+/// Static assets are what `scripts/build` makes of page/, and somebody reaches them.
+fn page(project: &Project, worker: &Worker, findings: &mut Findings) -> Result<()> {
+    const BUILT: &str = "build-page";
+    let page = worker.folder.join("page");
+    let there = !source::files(&project.root, &page)?.is_empty();
+    let Some(assets) = &worker.config.assets else {
+        if there {
+            findings.add(page, format!("nobody serves it: add [assets] directory = \"{BUILT}\", or delete it"));
+        }
+        return Ok(());
+    };
+    if assets.directory != BUILT {
+        findings.add(
+            wrangler_toml(worker),
+            format!(
+                "serves {}, which ./scripts/build does not make: [assets] directory = \"{BUILT}\"",
+                assets.directory
+            ),
+        );
+    }
+    if !there {
+        findings.add(
+            wrangler_toml(worker),
+            format!("serves what is made of {}, where nothing is: add it, or take [assets] away", page.display()),
+        );
+    }
+    if assets.behind_worker() && assets.binding.is_none() {
+        findings.add(
+            wrangler_toml(worker),
+            "nobody reaches the static assets: with run_worker_first = true the Worker has to serve them, by a binding",
+        );
+    }
+    Ok(())
+}
+
 /// What the Worker asks its `Env` for is bound, as what it takes it for; what is bound, its source names.
 fn bindings(worker: &Worker, source: &[Rust], findings: &mut Findings) {
     let bound = worker.config.env();
@@ -235,6 +271,7 @@ fn bindings(worker: &Worker, source: &[Rust], findings: &mut Findings) {
             "queue" => Some(Kind::Queue),
             "durable_object" => Some(Kind::DurableObject),
             "rate_limiter" => Some(Kind::RateLimit),
+            "assets" => Some(Kind::Assets),
             _ => None, // `get_binding` and others: bound as anything
         };
         let Some(name) = asked.name else {
@@ -856,6 +893,39 @@ mod tests {
     #[test]
     fn what_is_deployed_is_what_was_built() {
         found(API, "no_bundle = true", "no_bundle = false", API, "deploys something else");
+    }
+
+    #[test]
+    fn static_assets_are_what_was_built() {
+        found(API, "\"build-page\"", "\"page\"", API, "serves page, which ./scripts/build does not make");
+    }
+
+    #[test]
+    fn static_assets_have_sources() {
+        Tree::good().without("patterns/shop/api/page/index.html").breaks(check, API, "where nothing is");
+    }
+
+    #[test]
+    fn a_page_is_served() {
+        Tree::good().put("patterns/shop/stock/page/index.html", "").breaks(
+            check,
+            "patterns/shop/stock/page",
+            "nobody serves it",
+        );
+    }
+
+    #[test]
+    fn static_assets_behind_the_worker_are_bound() {
+        Tree::good().edit(API, "binding = \"PAGE\"", "binding = \"PAGE\"\nrun_worker_first = true").keeps(check);
+        // and the source asks for the binding that is gone
+        Tree::good().edit(API, "binding = \"PAGE\"", "run_worker_first = true").also_breaks(
+            check,
+            API,
+            "nobody reaches the static assets",
+        );
+        Tree::good()
+            .edit(API, "binding = \"PAGE\"", "binding = \"PAGE\"\nrun_worker_first = [\"/orders/*\"]")
+            .keeps(check);
     }
 
     #[test]

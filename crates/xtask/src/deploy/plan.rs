@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cloudflare::{Cloudflare, text};
 use super::environment::Environment;
-use super::target::{Kind, Resource, Target, Upload};
+use super::target::{Assets, Kind, Resource, Target, Upload};
 use crate::project::Project;
 
 pub struct Plan<'a> {
@@ -176,6 +176,10 @@ impl<'a> Plan<'a> {
             );
             if let Some(wasm) = &upload.wasm {
                 println!("  {:<14}   wasm sha256 {wasm}", "");
+            }
+            if let Some(Assets { files, gzip }) = &upload.assets {
+                let s = if *files == 1 { "" } else { "s" };
+                println!("  {:<14}   static assets: {files} file{s}, {} KB gzip", "", gzip.div_ceil(1024));
             }
             let mut addresses = target.addresses(self.subdomain.as_deref().unwrap_or("<subdomain>"));
             addresses.extend(target.many_hosts().map(|route| format!("{route} (not asked)")));

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::environment::{Environment, PRODUCTION};
-use crate::project::{Pattern, Project, Worker, read_toml};
+use crate::project::{self, Pattern, Project, Worker, read_toml};
 
 pub struct Target<'a> {
     pub worker: &'a Worker,
@@ -257,6 +257,10 @@ impl<'a> Target<'a> {
         let mut config = self.config.clone();
         config.remove("build");
         config.insert("main".to_owned(), from.join(&self.worker.config.main).display().to_string().into());
+        if let Some(assets) = config.get_mut("assets").and_then(Value::as_table_mut) {
+            let directory = from.join(text(assets, "directory"));
+            assets.insert("directory".to_owned(), directory.display().to_string().into());
+        }
         each(&mut config, &["d1_databases"], |database| {
             let migrations = from.join(database.get("migrations_dir").and_then(Value::as_str).unwrap_or("migrations"));
             database.insert("migrations_dir".to_owned(), migrations.display().to_string().into());
@@ -321,8 +325,16 @@ pub struct Upload {
     pub gzip: u64,
     /// SHA-256 of the wasm; None where there is none.
     pub wasm: Option<String>,
-    /// Of the code and the configuration: the tag of the version that is deployed, by which an unchanged Worker is known.
+    pub assets: Option<Assets>,
+    /// Of the code, the static assets and the configuration: the tag of the version that is deployed, by which an unchanged Worker is known.
     pub tag: String,
+}
+
+pub struct Assets {
+    /// How many.
+    pub files: usize,
+    /// Bytes.
+    pub gzip: u64,
 }
 
 impl Upload {
@@ -352,10 +364,37 @@ impl Upload {
             all.update(Sha256::digest(&bytes));
             gzip.write_all(&bytes)?;
         }
+        let assets = match &config.assets {
+            Some(assets) => {
+                let folder = root.join(&target.worker.folder).join(&assets.directory);
+                Some(Assets::read(&folder, &mut all).with_context(|| format!("{} is not built", folder.display()))?)
+            }
+            None => None,
+        };
         all.update(toml::to_string(&target.config)?);
         let mut tag = hex(&all.finalize());
         tag.truncate(16); // Cloudflare takes 25 at most
-        Ok(Self { gzip: gzip.finish()?.len() as u64, wasm, tag })
+        Ok(Self { gzip: gzip.finish()?.len() as u64, wasm, assets, tag })
+    }
+}
+
+impl Assets {
+    /// Puts their names and contents into `all`.
+    fn read(folder: &Path, all: &mut Sha256) -> Result<Self> {
+        let (mut files, mut gzip) = (0, GzEncoder::new(Vec::new(), Compression::default()));
+        let mut paths = project::files(folder)?;
+        paths.sort();
+        for path in &paths {
+            let (name, bytes) = (path.strip_prefix(folder)?, fs::read(path)?);
+            all.update(Sha256::digest(name.as_os_str().as_encoded_bytes()));
+            all.update(Sha256::digest(&bytes));
+            // These two say how the others are served.
+            if name != Path::new("_headers") && name != Path::new("_redirects") {
+                files += 1;
+                gzip.write_all(&bytes)?;
+            }
+        }
+        Ok(Self { files, gzip: gzip.finish()?.len() as u64 })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::project::{Pattern, Project, packages, read_toml};
 
 /// Beside the pattern, its crates and its stand-ins: files, and folders with all that is in them. Those that are not there are
 /// left out.
-const ALONG: [&str; 27] = [
+const ALONG: [&str; 28] = [
     ".cargo",
     ".github/dependabot.yml",
     ".github/workflows/ci.yml",
@@ -38,6 +38,7 @@ const ALONG: [&str; 27] = [
     "tests/deployed.test.ts",
     "tests/harness",
     "tsconfig.json",
+    "tsconfig.page.json",
     "wrangler/local/faults",
     "wrangler/local/workers.d.ts",
 ];

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::name::Name;
-use crate::project::{Pattern, folders};
+use crate::project::{Pattern, files, folders};
 
 /// Of the workspace, what the copied crates need. Whatever is kept stays as it is written, with its comments.
 pub fn manifests(made: &Path) -> Result<()> {
@@ -156,20 +156,6 @@ fn without_links(text: &str, is_dead: impl Fn(&str) -> bool) -> String {
         }
     }
     out + rest
-}
-
-/// All files in there.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            all.extend(files(&entry.path())?);
-        } else {
-            all.push(entry.path());
-        }
-    }
-    Ok(all)
 }
 
 fn read(file: &Path) -> Result<DocumentMut> {

@@ -1,0 +1,49 @@
+use edge_http::http::{Request, StatusCode, header};
+use edge_http::{Bytes, Raw, Trace};
+use wasm_bindgen::JsValue;
+use worker::{ObjectNamespace, Response, Result};
+
+use crate::domain::ask::Ask;
+use crate::domain::names::RoomId;
+use crate::error::Error;
+
+/// The objects, by the names of their rooms. A stub is taken for each call: after an exception the old one only repeats it.
+pub struct Rooms(pub ObjectNamespace);
+
+impl Rooms {
+    /// A socket in the room. Never tried again here: the client does that, and resumes.
+    pub async fn join(&self, room: &RoomId, ask: &Ask, trace: &Trace) -> std::result::Result<Raw, Error> {
+        let answer = self.ask(room, ask, Some("websocket"), trace).await.map_err(Error::Unavailable)?;
+        match answer.status_code() {
+            101 => Ok(answer.into()),
+            _ => Err(unexpected(&answer)),
+        }
+    }
+
+    /// A page of the past. Asked once more when the object was lost on the way: reading changes nothing.
+    pub async fn history(&self, room: &RoomId, ask: &Ask, trace: &Trace) -> std::result::Result<Raw, Error> {
+        let answer = match self.ask(room, ask, None, trace).await {
+            // An object that has too much to do gets no more of it (`overloaded`, of Cloudflare's errors).
+            Err(cause) if !cause.to_string().contains("overloaded") => self.ask(room, ask, None, trace).await,
+            answer => answer,
+        };
+        let answer = answer.map_err(Error::Unavailable)?;
+        match StatusCode::from_u16(answer.status_code()) {
+            Ok(StatusCode::OK) => Ok(answer.into()),
+            Ok(StatusCode::FORBIDDEN) => Err(Error::Banned),
+            _ => Err(unexpected(&answer)),
+        }
+    }
+
+    async fn ask(&self, room: &RoomId, ask: &Ask, upgrade: Option<&str>, trace: &Trace) -> Result<Response> {
+        let stub: JsValue = self.0.get_by_name(room.as_str())?.into_rpc();
+        let request = Request::get("http://room/").header(Ask::HEADER, ask.to_header());
+        let request = upgrade.into_iter().fold(request, |request, upgrade| request.header(header::UPGRADE, upgrade));
+        trace.fetch(&stub, request, Bytes::new()).await
+    }
+}
+
+/// 501 for one: the object is of another version than this Worker, for a moment.
+fn unexpected(answer: &Response) -> Error {
+    Error::Unavailable(worker::Error::RustError(format!("the room answers {}", answer.status_code())))
+}
