@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ROOT, startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
+import { PATTERN, WORKER } from "./client.ts";
 
-const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+const readme = readFileSync(join(PATTERN, "README.md"), "utf8");
 const [, section] = /^## A client in ten lines$(.*?)^## /ms.exec(readme)!;
 const block = (language: string) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(section)![1];
 
 let stack: Stack;
-before(async () => { stack = await startPattern("chat-room"); });
+before(async () => { stack = await startPattern(PATTERN); });
 after(() => stack?.close());
 
 const pip = spawnSync("python3", ["-m", "pip", "--version"]).status === 0;
@@ -21,7 +22,7 @@ test("the README's client says and hears what the README shows", { skip: !pip &&
   const target = join(process.env.EDGE_TOOLS ?? join(ROOT, ".tools"), pinned.replace("==", "-"));
   if (!existsSync(target)) execFileSync("python3", ["-m", "pip", "install", "--quiet", "--target", target, pinned], { stdio: ["ignore", "inherit", "ignore"] });
 
-  const program = block("python").replace("127.0.0.1:8787", stack.urls.get("chat-room")!.host);
+  const program = block("python").replace("127.0.0.1:8787", stack.urls.get(WORKER)!.host);
   assert.notEqual(program, block("python"));
   const out = await new Promise<string>((done, fail) => {
     const env = { ...process.env, PYTHONPATH: target, PYTHONIOENCODING: "utf-8" };
