@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 
 use edge_http::fault;
-use serde_json::json;
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
@@ -15,6 +15,7 @@ use crate::domain::names::PersonId;
 use crate::domain::protocol::{Closing, Code, Refusal};
 use crate::domain::session::Session;
 use crate::hall::{Hall, Seat, close, refuse};
+use crate::store::json;
 
 #[wasm_bindgen]
 extern "C" {
@@ -157,5 +158,12 @@ fn now() -> Moment {
 }
 
 fn log(cause: &Error) {
-    console_error!("{}", json!({"level": "error", "event": "room", "cause": cause.to_string()}));
+    #[derive(Serialize)]
+    struct Line<'a> {
+        level: &'a str,
+        event: &'a str,
+        cause: String,
+    }
+    let line = json(&Line { level: "error", event: "room", cause: cause.to_string() });
+    console_error!("{}", line.unwrap_or_default());
 }

@@ -53,10 +53,10 @@ test("POST /session with anything else is refused", async () => {
 
 test("GET /session tells who one is, and DELETE takes the cookie away", async () => {
   const ann = await signIn(stack, "ann"), get = (headers: Record<string, string>) => stack.fetch(worker, "/session", { headers });
-  for (const headers of [{ cookie: `other=1; session=${ann.token}` }, { authorization: `Bearer ${ann.token}` }, { authorization: `bearer  ${ann.token}` }])
-    assert.deepEqual((await (await get(headers)).json() as any).person, { id: ann.id, name: "ann" });
-  for (const headers of [{}, { cookie: "session=" }, { cookie: `session=${ann.token}x` }, { cookie: `xsession=${ann.token}` }, { authorization: ann.token }])
-    assert.equal(await problem(await get(headers as any)), "401 unauthorized");
+  for (const [name, value] of [["cookie", `other=1; session=${ann.token}`], ["authorization", `Bearer ${ann.token}`], ["authorization", `bearer  ${ann.token}`]])
+    assert.deepEqual((await (await get({ [name]: value })).json() as any).person, { id: ann.id, name: "ann" });
+  for (const [name, value] of [["accept", "*/*"], ["cookie", "session="], ["cookie", `session=${ann.token}x`], ["cookie", `xsession=${ann.token}`], ["authorization", ann.token]])
+    assert.equal(await problem(await get({ [name]: value })), "401 unauthorized");
   const gone = await stack.fetch(worker, "/session", { method: "DELETE" });
   assert.equal(gone.status, 204);
   assert.match(gone.headers.get("set-cookie")!, /^session=; Path=\/; Max-Age=0/);
@@ -64,9 +64,10 @@ test("GET /session tells who one is, and DELETE takes the cookie away", async ()
 
 test("a socket opens with the cookie, with Authorization, or with the token as a second sub-protocol", async () => {
   const { token } = await signIn(stack, "ann"), origin = stack.urls.get(worker)!.origin;
-  for (const headers of [{ cookie: `session=${token}`, origin, "sec-websocket-protocol": PROTOCOL }, { authorization: `Bearer ${token}`, "sec-websocket-protocol": PROTOCOL },
-    { origin, "sec-websocket-protocol": `${PROTOCOL}, ${token}` }, { origin, authorization: `Bearer ${token}`, "sec-websocket-protocol": PROTOCOL }])
-    assert.equal(await upgrade(headers as any), 101, JSON.stringify(headers));
+  const ways: Record<string, string>[] = [{ cookie: `session=${token}`, origin, "sec-websocket-protocol": PROTOCOL },
+    { authorization: `Bearer ${token}`, "sec-websocket-protocol": PROTOCOL }, { origin, "sec-websocket-protocol": `${PROTOCOL}, ${token}` },
+    { origin, authorization: `Bearer ${token}`, "sec-websocket-protocol": PROTOCOL }];
+  for (const headers of ways) assert.equal(await upgrade(headers), 101, JSON.stringify(headers));
 });
 
 test("without a session there is no socket, nor from a page of another origin, nor from one that does not say", async () => {
