@@ -1,8 +1,11 @@
 // The tests' own client of edge-chat.v1 (PROTOCOL.md), independent of the page's.
 import assert from "node:assert/strict";
+import { basename, join } from "node:path";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { Wire } from "./websocket.ts";
 
+/** The pattern is the folder that these tests lie in, so that a copy tests itself. */
+export const PATTERN = join(import.meta.dirname, ".."), WORKER = basename(PATTERN);
 export const PROTOCOL = "edge-chat.v1";
 export interface Person { id: string; name: string; token: string }
 /** A message of the room's. */
@@ -11,7 +14,7 @@ export type Said = Record<string, any> & { type: string };
 export const DURABLE = ["message", "deleted", "kicked", "banned"];
 
 export async function signIn(stack: Stack, name: string): Promise<Person> {
-  const answer = await stack.fetch("chat-room", "/session", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ name }) });
+  const answer = await stack.fetch(WORKER, "/session", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ name }) });
   const text = await answer.text();
   assert.equal(answer.status, 200, text);
   const { token, person } = JSON.parse(text);
@@ -20,7 +23,7 @@ export async function signIn(stack: Stack, name: string): Promise<Person> {
 
 /** A socket to the room for whom the token names; says nothing yet. */
 export const open = (stack: Stack, room: string, { token }: Person, headers: Record<string, string> = {}): Promise<Wire> =>
-  Wire.open(new URL(`/rooms/${room}/socket`, stack.urls.get("chat-room")),
+  Wire.open(new URL(`/rooms/${room}/socket`, stack.urls.get(WORKER)),
     { authorization: `Bearer ${token}`, "sec-websocket-protocol": PROTOCOL, ...headers });
 
 /** The durable events of a room, all that are retained, page by page over HTTP. */
@@ -28,7 +31,7 @@ export async function history(stack: Stack, room: string, { token }: Person, lim
   const events: Said[] = [];
   for (let before: number | null | undefined; before !== null;) {
     const query = new URLSearchParams({ limit: String(limit), ...(before !== undefined && { before: String(before) }) });
-    const answer = await stack.fetch("chat-room", `/rooms/${room}/history?${query}`, { headers: { authorization: `Bearer ${token}` } });
+    const answer = await stack.fetch(WORKER, `/rooms/${room}/history?${query}`, { headers: { authorization: `Bearer ${token}` } });
     const text = await answer.text();
     assert.equal(answer.status, 200, text);
     const page = JSON.parse(text);
