@@ -27,14 +27,27 @@ export interface Route extends Request {
   fresh?(): Promise<Request>;
 }
 export interface Running { stack: Stack; port: number }
-export interface Candidate { name: string; start(): Promise<Running> }
+export interface Candidate<R = Running> { name: string; start(): Promise<R> }
+
+/** What candidates are loaded with otherwise than by requests. */
+export interface Sockets<R = Running> {
+  name: string;
+  /** How many hear each message. */
+  hearers: number;
+  /** Makes ready for all turns of one candidate; none of it is measured. */
+  open(running: R): Promise<{
+    /** Sends for `ms`, waits until all of it is done, and tells how long each message took, in microseconds. */
+    send(ms: number): Promise<number[]>;
+    close(): void;
+  }>;
+}
 
 /** Fresh requests that are made for each millisecond. A candidate that answers more ends its slice early, which costs nothing. */
 const FRESH = 3;
 
 /** What is sent within `ms`: one request over and over, or fresh ones, each once. */
-const requestsOf = async (route: Route, ms: number): Promise<Buffer[]> =>
-  (await Promise.all(Array.from({ length: route.fresh ? Math.ceil(ms * FRESH) : 1 }, () => route.fresh?.() ?? route))).map(bytesOf);
+const requestsOf = async (route: Route | Sockets<never>, ms: number): Promise<Buffer[]> => "open" in route ? []
+  : (await Promise.all(Array.from({ length: route.fresh ? Math.ceil(ms * FRESH) : 1 }, () => route.fresh?.() ?? route))).map(bytesOf);
 
 /**
  * Sends requests one after the other for `ms`, on eight connections that stay open, one request at a time on each, and tells
@@ -73,6 +86,9 @@ async function load(port: number, route: Route, ms: number, requests: Buffer[]):
   return took;
 }
 
+const requestsTo = ({ port }: Running, route: Route) =>
+  ({ send: (ms: number, requests: Buffer[]) => load(port, route, ms, requests), close: () => {} });
+
 function bytesOf({ method, path, headers, body = "" }: Request): Buffer {
   const length = body ? { "content-length": String(Buffer.byteLength(body)) } : {};
   const lines = Object.entries({ host: "127.0.0.1", ...headers, ...length }).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -85,6 +101,8 @@ export interface Figures {
   cpu: number[][][][];
   /** Microseconds that each request took. */
   took: number[][][];
+  /** Requests a second, in each slice. */
+  rate: number[][][];
 }
 
 /** Short ones, so that what else the machine does meets all candidates alike. */
@@ -94,33 +112,36 @@ const SLICES = 10;
 const WARM = 2000;
 
 /** Starts all candidates anew in each round, and lets them take turns on each route; `compare` looks at them before that. */
-export async function measure({ what, candidates, routes, rounds, slice, compare }: { what: string; candidates: Candidate[]; routes: Route[];
-  rounds: number; slice: number; compare(running: Running[], round: number): Promise<void> }): Promise<Figures> {
-  const cpu = candidates.map(() => routes.map((): number[][] => [])), took = candidates.map(() => routes.map((): number[] => []));
+export async function measure<R extends Running>({ what, candidates, routes, rounds, slice, compare }: { what: string; candidates: Candidate<R>[];
+  routes: (Route | Sockets<R>)[]; rounds: number; slice: number; compare?(running: R[]): Promise<void> }): Promise<Figures> {
+  const cpu = candidates.map(() => routes.map((): number[][] => [])), [took, rate] = [0, 0].map(() => candidates.map(() => routes.map((): number[] => [])));
   for (let n = 0; n < rounds; n++) {
-    const running: Running[] = [], began = performance.now();
+    const running: R[] = [], began = performance.now();
     try {
       for (const candidate of candidates) running.push(await candidate.start());
-      await compare(running, n);
+      await compare?.(running);
       for (const [r, route] of routes.entries()) {
-        const warming = await requestsOf(route, WARM); // none of these reaches a candidate twice, all may reach each of them
-        for (const { port } of running) await load(port, route, WARM, warming); // compiled, and optimised, before it counts
+        const warming = await requestsOf(route, WARM), opened = []; // none of these reaches a candidate twice, all may reach each of them
+        for (const one of running) opened.push("open" in route ? await route.open(one) : requestsTo(one, route));
+        for (const one of opened) await one.send(WARM, warming); // compiled, and optimised, before it counts
         for (const of of cpu) of[r].push([]);
         for (let s = 0; s < SLICES; s++) {
           const order = [...running.entries()], requests = await requestsOf(route, slice);
-          for (const [c, { port, stack }] of (n + s) % 2 ? order.reverse() : order) {
-            const before = stack.cpuMicros(), latencies = await load(port, route, slice, requests);
+          for (const [c, { stack }] of (n + s) % 2 ? order.reverse() : order) {
+            const before = stack.cpuMicros(), since = performance.now(), latencies = await opened[c].send(slice, requests);
             cpu[c][r][n].push((stack.cpuMicros() - before) / latencies.length);
+            rate[c][r].push(latencies.length / (performance.now() - since) * 1000);
             for (const latency of latencies) took[c][r].push(latency);
           }
         }
+        for (const one of opened) one.close();
       }
     } finally {
       await Promise.all(running.map(({ stack }) => stack.close()));
     }
     console.error(`bench: ${what}: round ${n + 1} of ${rounds}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
   }
-  return { cpu, took };
+  return { cpu, took, rate };
 }
 
 /** Kilobytes as deployed (gzip -9), and milliseconds from spawning workerd, with this Worker alone and nothing bound to it, to

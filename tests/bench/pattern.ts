@@ -7,8 +7,8 @@
 // - floor.js: plain JavaScript that makes the same binding calls for the same requests and nothing else: it looks at nothing
 //   that it need not, and answers with the same status and body.
 //   Where a pattern is several Workers, these are twin/<worker>.ts and floor/<worker>.js, for those that the requests reach; the
-//   others run their own code.
-// - routes.ts: exports `measured`, which says what is requested. Every round starts on empty storage, and within one a request
+//   others run their own code. (Of one Worker, twin/<slug>.ts if it imports others.)
+// - routes.ts: exports `measured`, which says what is requested, or what is said over sockets. Every round starts on empty storage, and within one a request
 //   must not make the next one cost more.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -16,17 +16,25 @@ import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { readPattern, slugs, specsOf } from "../harness/pattern.ts";
 import { Stack } from "../harness/stack.ts";
-import type { Request, Route, Running } from "./measure.ts";
+import type { Request, Route, Running, Sockets } from "./measure.ts";
 
 export interface Measured {
   routes: (Route & {
     /** Requests of the same kind that are refused, after `sent` was not: compared, not measured. */
     refused?(sent: Request): Promise<Request[]>;
   })[];
+  /** Measured as well, and otherwise than by requests. */
+  sockets?: Sockets[];
+  /** Compares what no request shows; the last is the floor. */
+  agree?(running: Running[]): Promise<void>;
+  /** Measures what the twin is no measure for; a part of the report. */
+  more?(rounds: number, slice: number): Promise<string>;
   /** Overrides of variables and secrets of the pattern's Workers. */
   vars?: Record<string, unknown>;
   /** Overrides of what their rate limits allow. */
   rateLimits?: Record<string, number>;
+  /** Where storage lies: see StackOptions. */
+  temporary?: string;
   /** Puts into storage what the requests find there. */
   fill?(stack: Stack): Promise<void>;
   /** Ends what `measured` started. */
@@ -54,17 +62,17 @@ export const measurable = () => slugs().filter((slug) => existsSync(fileOf(slug,
 export const measuredOf = async (slug: string): Promise<Measured> => (await import(fileOf(slug, "routes.ts"))).measured();
 
 /** The pattern with other main modules in its Workers. */
-export async function start(slug: string, main: Main, { vars, rateLimits, fill }: Measured): Promise<Running> {
+export async function start(slug: string, main: Main, { vars, rateLimits, temporary, fill }: Measured): Promise<Running> {
   const pattern = readPattern(slug), count = pattern.workers.length;
   const workers = specsOf(pattern).map((spec, i) => (i < count ? { ...spec, main: main(slug, spec.id), rateLimits, vars: { ...spec.vars, ...vars } } : spec));
   let stack: Stack | undefined; // until it has started, its log says why it does not
-  stack = await Stack.start({ edge: false, workers, log: () => { if (stack) stack.logs.length = 0; } }); // a line a request; none is kept
+  stack = await Stack.start({ edge: false, workers, temporary, log: () => { if (stack) stack.logs.length = 0; } }); // a line a request; none is kept
   await fill?.(stack);
   return { stack, port: Number(stack.urls.get(pattern.workers.find((w) => w.public)!.name)!.port) };
 }
 
 /** What of an answer two implementations of one API agree on: not what is made anew each time, nor sentences for people. */
-async function answerOf(port: number, { method, path, headers, body }: Request) {
+export async function answerOf(port: number, { method, path, headers, body }: Request) {
   // Not `fetch`, which names the address as the host: a signature is of the host that is given.
   const answer = await new Promise<IncomingMessage>((done, fail) =>
     request({ host: "127.0.0.1", port, method, path, headers }, done).on("error", fail).end(body));
@@ -77,7 +85,8 @@ async function answerOf(port: number, { method, path, headers, body }: Request) 
 }
 
 /** All do the same work; of the last, the floor, only status and body are looked at, and no refusal but those that are measured. */
-export async function compare(routes: Measured["routes"], running: Running[]) {
+export async function compare({ routes, agree }: Measured, running: Running[]) {
+  await agree?.(running);
   for (const { name, status = 200, refused, ...route } of routes) {
     const sent = await route.fresh?.() ?? route, [first, ...others] = await Promise.all(running.map(({ port }) => answerOf(port, sent)));
     assert.equal(first.status, status, `${name}: ${JSON.stringify(first)}`);

@@ -34,7 +34,7 @@ const measured = await measuredOf(SLUG), routes = measured.routes.filter(({ meth
 const [ours, , floor] = CANDIDATES.map(({ name, main }) => ({ name, start: () => start(SLUG, main, measured) }));
 const slowedBy = (spins: number[]) => ({ name: "slowed", start: () => start(SLUG, () => slowed,
   { ...measured, vars: { SPINS: Object.fromEntries(routes.map(({ path }, r) => [path, spins[r]])) } }) });
-const run = (what: string, count: number, spins: number[]) => measure({ what, routes, rounds: count, slice, compare: (running) => compare(routes, running),
+const run = (what: string, count: number, spins: number[]) => measure({ what, routes, rounds: count, slice, compare: (running) => compare({ ...measured, routes }, running),
   candidates: [ours, { ...ours, name: "again" }, slowedBy(spins), floor] });
 
 try {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { measurable } from "./pattern.ts";
-import { type Ratio, ratioAboveFloor } from "./statistics.ts";
+import { type Ratio, ratioAboveFloor, within } from "./statistics.ts";
 
 /** mulberry32, so that every run sees the same noise. */
 function random(seed: number) {
@@ -37,6 +37,13 @@ test("a Worker that is 20% slower above the floor is told from one that is not",
   const slower = experiments(1000, { ours: 520, other: 500, floor: 400, own: 6 }), same = experiments(1000, { ours: 500, other: 500, floor: 400, own: 6 });
   assert.ok(share(slower, (r) => r.low > 1) > 0.95);
   assert.ok(share(same, (r) => r.low <= 1 && 1 <= r.high) > 0.93);
+});
+
+test("the interval of a mean holds the true one 95 times in 100", () => {
+  const uniform = random(1), normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  const all = Array.from({ length: 4000 }, () => within(Array.from({ length: 10 }, () => 300 + 80 * normal())));
+  const held = all.filter(({ mean, by }) => Math.abs(mean - 300) <= by).length / all.length;
+  assert.ok(held > 0.935 && held < 0.965, `${held}`);
 });
 
 test("no ratio is told where the twin cannot be told from the floor", () => {

@@ -34,6 +34,12 @@ export function ratioAboveFloor(ours: number[], other: number[], floor: number[]
   return { ratio: above / below, low: (B - half) / A, high: (B + half) / A };
 }
 
+/** The mean of one figure a round, and how far from it the true one may lie (95%): Student's interval. */
+export function within(values: number[]): { mean: number; by: number } {
+  const n = values.length, m = mean(values);
+  return { mean: m, by: student(n - 1, Z95) * Math.sqrt(mean(values.map((v) => (v - m) ** 2)) / (n - 1)) };
+}
+
 /** Quantiles of the normal distribution for two-sided intervals. */
 export const Z95 = 1.959964, Z99 = 2.575829;
 

@@ -7,7 +7,7 @@ for (const slug of measurable()) test(`the twin and the floor of ${slug} answer 
   const measured = await measuredOf(slug), running: Running[] = [];
   try {
     for (const { main } of CANDIDATES) running.push(await start(slug, main, measured));
-    await compare(measured.routes, running);
+    await compare(measured, running);
   } finally {
     await Promise.all(running.map(({ stack }) => stack.close()));
     await measured.close?.();

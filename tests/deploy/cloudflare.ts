@@ -125,9 +125,9 @@ export class Cloudflare {
       HTTPS_PROXY: origin, NODE_EXTRA_CA_CERTS: join(this.#files, "cert.pem") };
   }
 
-  /** `wrangler secret put`, for a Worker that is not there yet. */
-  secret(name: string, secret: string) {
-    const version = { id: randomUUID(), number: 1, modules: new Map(), exports: ["default"], metadata: { bindings: [] }, secrets: new Map([[secret, "hush"]]), created: new Date().toISOString() };
+  /** `wrangler secret put` of each, for a Worker that is not there yet. */
+  secret(name: string, ...secrets: string[]) {
+    const version = { id: randomUUID(), number: 1, modules: new Map(), exports: ["default"], metadata: { bindings: [] }, secrets: new Map(secrets.map((secret) => [secret, "hush"])), created: new Date().toISOString() };
     const worker = { ...empty(name), versions: [version] };
     this.workers.set(name, worker);
     this.#deploy(worker, [{ version_id: version.id, percentage: 100 }], {});

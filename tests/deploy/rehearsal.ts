@@ -35,13 +35,17 @@ export class Checkout {
     writeFileSync(join(this.root, path), text);
   }
 
-  /** The Worker that people reach; its files only, since the stand-ins are not here. */
-  main(slug: string) {
+  /** Of its files only, since the stand-ins are not here. */
+  workers(slug: string) {
     const pattern = `patterns/${slug}`, read = (file: string): any => parse(this.file(file)!);
-    const folder = join(pattern, read(`${pattern}/pattern.toml`).workers.find((worker: any) => worker.public).name);
-    const { name, main, workers_dev: workersDev = true } = read(`${folder}/wrangler.toml`);
-    return { name, workersDev, file: join(this.root, folder, main) };
+    return read(`${pattern}/pattern.toml`).workers.map((worker: any) => {
+      const folder = join(pattern, worker.name), { name, main, workers_dev: workersDev = true, secrets = {} } = read(`${folder}/wrangler.toml`);
+      return { name, isPublic: worker.public, workersDev, secrets: secrets.required ?? [], file: join(this.root, folder, main) };
+    });
   }
+
+  /** The Worker that people reach. */
+  main(slug: string) { return this.workers(slug).find(({ isPublic }: any) => isPublic); }
 
   remove() { rmSync(this.root, { recursive: true, force: true }); }
 }
@@ -78,7 +82,7 @@ export class World {
 
   static async start(slug: string): Promise<World> {
     const world = new World(slug, await Cloudflare.start()), { name, workersDev } = world.checkout.main(slug);
-    if (slug === "shop") world.cloudflare.secret("shop", "API_KEY");
+    for (const { name, secrets } of world.checkout.workers(slug)) if (secrets.length) world.cloudflare.secret(name, ...secrets);
     // Written by hand, before the first deployment.
     const written = slug === "shop" ? ENVIRONMENT
       : workersDev ? undefined : `[workers.${name}]\nroutes = [{ pattern = "api.example.com", custom_domain = true }]\n`;

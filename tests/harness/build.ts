@@ -23,3 +23,12 @@ export async function build(config: string, signal?: AbortSignal): Promise<void>
     });
   });
 }
+
+const begun = new Map<string, Promise<void>>();
+/** For tests, in which no source changes: the same, once in this process; not at all where `EDGE_BUILT=1` says that everything is
+ *  built already, as ./scripts/test does first. */
+export async function buildOnce(config: string): Promise<void> {
+  if (process.env.EDGE_BUILT === "1") return;
+  if (!begun.has(config)) begun.set(config, build(config));
+  await begun.get(config);
+}

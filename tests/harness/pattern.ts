@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import { parse } from "smol-toml";
-import { build } from "./build.ts";
+import { buildOnce } from "./build.ts";
 import { Stack, type StackOptions, type WorkerSpec } from "./stack.ts";
 
 /** The checkout whose patterns/ and wrangler/local/ are meant. */
@@ -123,9 +123,9 @@ export async function startPattern(slugOrFolder: string, { faults, vars, rateLim
   return startWorkers(workers, { ...options, mtls: mtlsOf(pattern) });
 }
 
-/** Builds and runs any Workers. `EDGE_BUILT=1` says that everything is built already, as ./scripts/test does first. */
+/** Builds and runs any Workers. */
 export async function startWorkers(workers: WorkerSpec[], options: Omit<StackOptions, "workers"> = {}): Promise<Stack> {
-  if (process.env.EDGE_BUILT !== "1") for (const { config } of workers) await build(config);
+  for (const { config } of workers) await buildOnce(config);
   return Stack.start({ ...options, workers });
 }
 

@@ -53,6 +53,8 @@ export interface StackOptions {
   port?: number;
   /** Folder for storage, in wrangler's own layout; absent: a temporary one that `close` deletes. */
   persist?: string;
+  /** Where the temporary one lies; absent: where the system has such files. */
+  temporary?: string;
   /** Folder of the certificates of `mtls`, which stay there; absent: beside the storage. */
   certificates?: string;
   /** Puts edge.js in front of each public Worker. Benchmarks turn it off, and `mtls` with it. Default true. */
@@ -122,9 +124,11 @@ export class Stack {
 
   private constructor(options: StackOptions) {
     this.#options = options;
-    this.#storage = options.persist ? resolve(options.persist) : mkdtempSync(join(tmpdir(), "stack-"));
+    this.#storage = options.persist ? resolve(options.persist) : this.#temporary();
     this.certificates = options.certificates ?? (options.persist ? join(this.#storage, "mtls") : `${this.#storage}-mtls`); // outlives a reset
   }
+
+  #temporary() { return mkdtempSync(join(this.#options.temporary ?? tmpdir(), "stack-")); }
 
   static async start(options: StackOptions): Promise<Stack> {
     load();
@@ -321,7 +325,7 @@ export class Stack {
   async reset() {
     if (this.#options.persist) throw new Error("a stack with a storage folder is not reset");
     const old = this.#storage;
-    this.#good.options.resourcePersistencePath = this.#storage = mkdtempSync(join(tmpdir(), "stack-"));
+    this.#good.options.resourcePersistencePath = this.#storage = this.#temporary();
     await this.#run(this.#good);
     rmSync(old, { recursive: true, force: true });
     await this.#fill(this.#good);

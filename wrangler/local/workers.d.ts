@@ -20,6 +20,40 @@ interface D1PreparedStatement {
   first<T>(column?: string): Promise<T | null>;
 }
 
+interface DurableObjectNamespace {
+  getByName(name: string): Fetcher;
+}
+
+interface DurableObjectState {
+  storage: {
+    sql: { exec<T>(sql: string, ...values: unknown[]): Iterable<T> & { toArray(): T[]; one(): T } };
+    getAlarm(): Promise<number | null>;
+    setAlarm(ms: number): Promise<void>;
+    deleteAll(): Promise<void>;
+  };
+  acceptWebSocket(socket: WebSocket): void;
+  getWebSockets(): WebSocket[];
+  setWebSocketAutoResponse(pair: WebSocketRequestResponsePair): void;
+}
+
+interface WebSocket {
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): any;
+}
+
+declare class WebSocketPair {
+  readonly 0: WebSocket;
+  readonly 1: WebSocket;
+}
+
+declare class WebSocketRequestResponsePair {
+  constructor(request: string, response: string);
+}
+
+interface Response {
+  readonly webSocket?: WebSocket | null;
+}
+
 interface ExecutionContext {
   waitUntil(promise: Promise<unknown>): void;
 }
@@ -39,14 +73,9 @@ declare module "cloudflare:workers" {
     protected readonly ctx: ExecutionContext;
   }
 
-  export abstract class DurableObject {
-    protected readonly ctx: { storage: ObjectStorage };
-  }
-
-  interface ObjectStorage {
-    sql: { exec<T>(sql: string, ...values: unknown[]): { toArray(): T[]; one(): T } };
-    getAlarm(): Promise<number | null>;
-    setAlarm(ms: number): Promise<void>;
-    deleteAll(): Promise<void>;
+  export abstract class DurableObject<Env = unknown> {
+    constructor(ctx: DurableObjectState, env: Env);
+    protected readonly ctx: DurableObjectState;
+    protected readonly env: Env;
   }
 }

@@ -24,11 +24,12 @@ use crate::{Invocation, Request, Response, Trace, request, response};
 pub struct App {
     build: fn(&Env) -> worker::Result<Router>,
     render: fn(&Problem) -> HttpResponse,
-    router: OnceLock<Router>,
+    router: OnceLock<Result<Router, String>>,
 }
 
 impl App {
-    /// `build` makes the router; it fails when a binding is missing, and is asked again at the next request.
+    /// `build` makes the router, or says which binding is missing or wrong. It is asked once: bindings stay as they are for as long
+    /// as the instance lives, and every request then has the same answer, a 500 with this cause in the log.
     pub const fn new(build: fn(&Env) -> worker::Result<Router>) -> Self {
         Self { build, render: Problem::render, router: OnceLock::new() }
     }
@@ -104,13 +105,11 @@ impl App {
         response
     }
 
-    fn router(&self, env: &Env) -> worker::Result<Router> {
-        if let Some(router) = self.router.get() {
-            return Ok(router.clone());
-        }
+    pub(crate) fn router(&self, env: &Env) -> Result<Router, String> {
         // with_state lets axum settle its routes once instead of at every request.
-        let router = (self.build)(env)?.layer(layer_fn(NotesRoute)).with_state(());
-        Ok(self.router.get_or_init(|| router).clone())
+        let settled = |router: Router| router.layer(layer_fn(NotesRoute)).with_state(());
+        let build = || (self.build)(env).map(settled).map_err(|cause| cause.to_string());
+        self.router.get_or_init(build).clone()
     }
 }
 

@@ -1,14 +1,16 @@
 //! The crossings themselves, on JavaScript's own `Request` and `Response`: what needs wasm, but no Worker around it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use axum::body::{Body, to_bytes};
 use axum::http::{self, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::IntoResponse as _;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Context, FromRequest, IntoResponse, web_sys};
+use worker::{Context, Env, Error, FromRequest, IntoResponse, web_sys};
 
-use crate::{Problem, problem, request, response};
+use crate::{App, Problem, problem, request, response};
 
 fn into_http(url: &str, init: &web_sys::RequestInit) -> Result<http::Request<Body>, Problem> {
     let raw = web_sys::Request::new_with_str_and_init(url, init).unwrap();
@@ -83,4 +85,18 @@ async fn another_standards_form_is_given_to_our_own_errors_and_to_axums_refusals
         assert_eq!(response.status(), status);
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), expected);
     }
+}
+
+#[wasm_bindgen_test]
+fn a_router_that_cannot_be_built_is_not_built_again_at_each_request() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    static APP: App = App::new(|_| {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        Err(Error::RustError("variable LIMIT: no number".into()))
+    });
+    let env: Env = JsValue::UNDEFINED.unchecked_into();
+    for _ in 0..3 {
+        assert_eq!(APP.router(&env).err().as_deref(), Some("variable LIMIT: no number"));
+    }
+    assert_eq!(ASKED.load(Ordering::Relaxed), 1);
 }

@@ -145,7 +145,7 @@ impl Checked {
 }
 
 /// A request that the owner of a key has signed. Two steps are the caller's: its content has to be
-/// [checked](Self::content), and its [`nonce`](Self::nonce) to be admitted once.
+/// [checked](Self::check_content), and its [`nonce`](Self::nonce) to be admitted once.
 #[derive(Debug)]
 pub struct Verified(Checked);
 
@@ -166,7 +166,7 @@ impl Verified {
     ///
     /// # Errors
     /// [`Refused::ContentNotCovered`] or [`Refused::Digest`].
-    pub fn content(&self, content: &[u8]) -> Result<(), Refused> {
+    pub fn check_content(&self, content: &[u8]) -> Result<(), Refused> {
         match &self.0.content_digest {
             Some(digest) => digest.verify(content),
             None if content.is_empty() => Ok(()),

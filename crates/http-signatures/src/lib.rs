@@ -27,7 +27,7 @@
 //! assert_eq!(checked.keyid(), "k1"); // by which the key is found
 //! match checked.verify(&[Key::HmacSha256(secret)], &RustCrypto).await {
 //!     Ok(verified) => {
-//!         verified.content(b"")?;
+//!         verified.check_content(b"")?;
 //!         println!("admit {} once until {:?}", verified.nonce(), verified.remember_until());
 //!     }
 //!     Err(Failure::Refused(why)) => println!("401: {why}"),

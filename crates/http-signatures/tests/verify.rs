@@ -82,7 +82,7 @@ fn verified(head: &Head, keys: &[Key]) -> Result<Verified, Refused> {
 
 /// Everything at once, as a server does it, with the shared secret.
 fn accept(head: &Head, content: &[u8]) -> Result<(), Refused> {
-    verified(head, &[hmac()])?.content(content)
+    verified(head, &[hmac()])?.check_content(content)
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn an_ordinary_client_is_accepted_with_either_algorithm() {
     assert_eq!(checked_at(&head, NOW).unwrap().keyid(), "k");
     let by_hmac = verified(&head, &[hmac()]).unwrap();
     assert_eq!(by_hmac.nonce(), "n-1");
-    assert_eq!(by_hmac.content(CONTENT), Ok(()));
+    assert_eq!(by_hmac.check_content(CONTENT), Ok(()));
 
     let head = signed_by(&Head::parse(TEST_REQUEST), COMPONENTS, PARAMETERS, ed25519_sign);
-    assert_eq!(verified(&head, &[ed25519()]).unwrap().content(CONTENT), Ok(()));
+    assert_eq!(verified(&head, &[ed25519()]).unwrap().check_content(CONTENT), Ok(()));
     assert_eq!(verified(&head, &[hmac()]).unwrap_err(), Refused::Signature);
     assert!(verified(&head, &[hmac(), ed25519()]).is_ok(), "either is good while one replaces the other");
     assert!(verified(&head, &[]).is_err());

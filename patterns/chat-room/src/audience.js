@@ -1,15 +1,17 @@
-// The sockets of a room that have said hello. One call from wasm tells all of them: a call a socket would turn the text into a
-// string of JavaScript as many times.
+// The sockets of a room that have said hello, each with the number of its seat. One call from wasm tells all of them: a call a
+// socket would turn the text into a string of JavaScript as many times.
 export class Audience {
-  #sockets = new Set();
+  #seats = new Map();
 
-  add(socket) { this.#sockets.add(socket); }
-  delete(socket) { return this.#sockets.delete(socket); }
+  add(socket, seat) { this.#seats.set(socket, seat); }
+  /** 0: none. */
+  seat(socket) { return this.#seats.get(socket) ?? 0; }
+  delete(socket) { this.#seats.delete(socket); }
 
   /** Tells everybody, but for `except`. Those who cannot be told, since their socket is closing; undefined: none. */
   tell(text, except) {
     let lost;
-    for (const socket of this.#sockets) if (socket !== except) try { socket.send(text); } catch { (lost ??= []).push(socket); }
+    for (const socket of this.#seats.keys()) if (socket !== except) try { socket.send(text); } catch { (lost ??= []).push(socket); }
     return lost;
   }
 }

@@ -26,10 +26,12 @@ impl Bindings {
 impl Retention {
     /// What an object keeps.
     pub fn of(env: &Env) -> Result<Self> {
-        let number = |name: &str| {
-            let number = env.var(name)?.to_string().parse::<u64>().ok().filter(|number| *number > 0);
+        let number = |name, text: String| {
+            let number = text.parse::<u64>().ok().filter(|number| *number > 0);
             number.ok_or_else(|| Error::RustError(format!("variable {name}: not a whole number above 0")))
         };
-        Ok(Self { age: number("RETENTION_SECONDS")?.saturating_mul(1000), events: number("RETENTION_EVENTS")? })
+        let age = number("RETENTION_SECONDS", env.var("RETENTION_SECONDS")?.to_string())?.saturating_mul(1000);
+        let events = number("RETENTION_EVENTS", env.var("RETENTION_EVENTS")?.to_string())?;
+        Ok(Self { age, events })
     }
 }

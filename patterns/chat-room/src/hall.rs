@@ -1,66 +1,33 @@
+use std::rc::Rc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use wasm_bindgen::prelude::*;
-use worker::{Env, Result, State, WebSocket, console_log, web_sys};
+use js_sys::JsString;
+use serde::Serialize;
+use worker::{Env, Result, State, WebSocket, console_log};
 
-use crate::domain::members::{Members, member};
+use crate::domain::members::member;
 use crate::domain::moment::Moment;
 use crate::domain::names::{CommandId, Person, PersonId};
-use crate::domain::protocol::{Closing, Code, Command, MAX_FRAME, Refusal, Said, Told};
+use crate::domain::protocol::{Closing, Code, Command, Hello, MAX_FRAME, Refusal, Said, Told};
 use crate::domain::quotas::Quotas;
 use crate::domain::room::{Effect, Found, MAX_SOCKETS, MAX_SOCKETS_EACH, Room};
 use crate::domain::session::Session;
+use crate::seats::{Seats, Ticket};
 use crate::store::{Retention, Store, json};
-
-#[wasm_bindgen(module = "/src/audience.js")]
-extern "C" {
-    type Audience;
-
-    #[wasm_bindgen(constructor)]
-    fn new() -> Audience;
-    #[wasm_bindgen(method)]
-    fn add(this: &Audience, socket: &web_sys::WebSocket);
-    #[wasm_bindgen(method)]
-    fn delete(this: &Audience, socket: &web_sys::WebSocket) -> bool;
-    #[wasm_bindgen(method)]
-    fn tell(this: &Audience, text: &str, except: Option<&web_sys::WebSocket>) -> Option<Vec<web_sys::WebSocket>>;
-}
 
 /// Events that are read from storage at once for somebody who has missed many.
 const PAGE: u32 = 500;
-/// Between two looks at what is too old, so that it is dropped in numbers. A young retention has its own pace.
+/// Milliseconds between two looks at what is too old, so that it is dropped in numbers. A young retention has its own pace.
 const SWEEP: u64 = 3_600_000;
 
-/// A room while its object is awake: what storage and the sockets' attachments say, ready for the next turn.
+/// A room while its object is awake: what storage and the sockets' tickets say, ready for the next turn.
 pub struct Hall {
     store: Store,
     retention: Retention,
     /// None until the first person says hello.
     room: Option<Room>,
-    members: Members,
-    audience: Audience,
+    seats: Seats,
     quotas: Quotas,
-}
-
-/// What a socket is known by, also while the object sleeps: its attachment.
-#[derive(Serialize, Deserialize)]
-pub struct Seat {
-    pub session: Session,
-    /// Has said hello, and hears the room.
-    pub greeted: bool,
-}
-
-impl Seat {
-    /// As one string: one crossing instead of one a member.
-    pub fn attach(&self, socket: &WebSocket) -> Result<()> {
-        socket.serialize_attachment(json(self)?)
-    }
-
-    fn of(socket: &WebSocket) -> Result<Option<Self>> {
-        let seat = socket.deserialize_attachment::<String>()?;
-        Ok(seat.map(|seat| serde_json::from_str(&seat)).transpose()?)
-    }
 }
 
 impl Hall {
@@ -68,23 +35,17 @@ impl Hall {
     pub fn open(state: &State, env: &Env) -> Result<Self> {
         console_log!(r#"{{"level":"info","event":"room","outcome":"opened"}}"#);
         let store = Store::of(&state.storage());
-        let room = store.load()?;
-        let (members, audience) = (Members::default(), Audience::new());
-        let mut hall =
-            Self { store, retention: Retention::of(env)?, room, members, audience, quotas: Quotas::default() };
+        let (room, retention) = (store.load()?, Retention::of(env)?);
+        let mut hall = Self { store, retention, room, seats: Seats::new(), quotas: Quotas::default() };
         for socket in state.get_websockets() {
-            let is_open = socket.as_ref().ready_state() == web_sys::WebSocket::OPEN;
-            if let Some(Seat { session, greeted: true }) = Seat::of(&socket)?.filter(|_| is_open) {
-                hall.members.enter(&session.person);
-                hall.audience.add(socket.as_ref());
+            if let Some(Ticket { session, greeted: true }) = Ticket::of(&socket)? {
+                hall.seats.sit(&socket, Rc::new(session));
             }
         }
         if hall.room.is_some() {
-            for person in hall.store.present()? {
-                if hall.members.find(&person.id).is_none() {
-                    hall.absent(&person)?;
-                }
-            }
+            let mut gone = hall.store.present()?;
+            gone.retain(|person| hall.seats.members.find(&person.id).is_none());
+            hall.miss(gone)?;
         }
         Ok(hall)
     }
@@ -102,34 +63,47 @@ impl Hall {
         }
     }
 
-    /// Hears a frame: one turn, from its arrival to the last answer. True when it was a `hello` that was answered.
+    /// Hears a frame: one turn, from its arrival to the last answer. True when it was a `hello`. `random` names a new room's life.
     pub fn hear(
         &mut self,
         state: &State,
         socket: &WebSocket,
         frame: &str,
         now: Moment,
-        epoch: impl FnOnce() -> String,
+        random: fn() -> String,
     ) -> Result<bool> {
-        let Some(seat) = Seat::of(socket)? else { return self.expel_one(socket, Closing::Failed) };
-        let person = &seat.session.person;
-        if seat.session.expires <= now {
-            return self.expel_one(socket, Closing::Expired);
-        }
-        if !self.quotas.frame(&person.id, now) {
-            return self.expel_one(socket, Closing::Flooding);
-        }
-        if frame.len() > MAX_FRAME {
-            return self.expel_one(socket, Closing::TooLarge);
+        let seated = self.seats.of(socket);
+        let has_said_hello = seated.is_some();
+        let session = match seated {
+            Some(session) => session,
+            None => match Ticket::of(socket)? {
+                Some(ticket) => Rc::new(ticket.session),
+                None => return Ok(false),
+            },
+        };
+        let person = &session.person;
+        let closing = if session.expires <= now {
+            Some(Closing::Expired)
+        } else if !self.quotas.frame(&person.id, now) {
+            Some(Closing::Flooding)
+        } else if frame.len() > MAX_FRAME {
+            Some(Closing::TooLarge)
+        } else {
+            None
+        };
+        if let Some(closing) = closing {
+            close(socket, closing);
+            self.depart(socket)?;
+            return Ok(false);
         }
         match Said::parse(frame) {
-            Ok(Said::Hello { resume_after, epoch: known }) => {
-                self.hello(socket, seat, resume_after, known.as_deref(), now, epoch)?;
+            Ok(Said::Hello(hello)) => {
+                self.hello(socket, &session, &hello, now, random)?;
                 return Ok(true);
             }
-            Ok(_) if !seat.greeted => refuse(socket, &Refusal::of(frame, Code::HelloFirst)),
+            Ok(_) if !has_said_hello => refuse(socket, &Refusal::of(frame, Code::HelloFirst)),
             Ok(Said::Typing) if self.quotas.typing(&person.id, now) => {
-                self.tell(json(&Told::Typing { person })?, Some(socket))?;
+                self.tell(&js(&Told::Typing { person })?, Some(socket))?;
             }
             Ok(Said::Typing) => {}
             Ok(Said::Command(id, command)) => match self.command(state, person, &id, command, now)? {
@@ -141,52 +115,54 @@ impl Hall {
         Ok(false)
     }
 
+    /// Says what the room is, and what its client has missed. The first `hello` ever makes the room; the first one of a socket
+    /// gives it a seat.
     fn hello(
         &mut self,
         socket: &WebSocket,
-        mut seat: Seat,
-        resume_after: Option<u64>,
-        known: Option<&str>,
+        session: &Rc<Session>,
+        hello: &Hello,
         now: Moment,
-        epoch: impl FnOnce() -> String,
+        random: fn() -> String,
     ) -> Result<()> {
-        let person = seat.session.person.clone();
-        let room = match self.room.take() {
+        let person = &session.person;
+        let room = match &mut self.room {
             Some(room) => room,
-            None => {
-                let room = Room::new(epoch(), person.id.clone(), now);
+            none => {
+                let room = Room::new(random(), person.id.clone(), now);
                 self.store.create(&room)?;
-                room
+                none.insert(room)
             }
         };
-        let oldest = self.store.oldest(&room, self.retention, now)?;
-        let resume = room.resume(resume_after, known, oldest);
-        let (owner, seq) = (room.owner.clone(), room.seq);
-        let you = member(&person.id, &person.name, &owner);
-        self.room = Some(room);
-        if !seat.greeted {
-            if self.members.enter(&person) {
-                self.store.enter(&person)?;
-                self.tell(
-                    json(&Told::Presence { person: member(&person.id, &person.name, &owner), online: true })?,
-                    None,
-                )?;
+        let mut gone = vec![];
+        if self.seats.of(socket).is_none() {
+            if self.seats.members.find(&person.id).is_none() {
+                self.store.enter(person)?;
+                gone =
+                    self.seats.tell(&js(&Told::Presence { person: member(person, &room.owner), online: true })?, None);
             }
-            seat.greeted = true;
-            seat.attach(socket)?;
-            self.audience.add(socket.as_ref());
+            Ticket { session: Session::clone(session), greeted: true }.attach(socket)?;
+            self.seats.sit(socket, session.clone());
         }
-        let epoch = self.room.as_ref().map_or("", |room| room.epoch.as_str());
-        let members = self.members.list(&owner);
-        tell_one(socket, &json(&Told::Welcome { you, epoch, seq, oldest, gap: resume.gap, members })?);
+        let oldest = self.store.oldest(room, self.retention, now)?;
+        let resume = room.resume(hello.resume_after, hello.epoch.as_deref(), oldest);
+        let welcome = Told::Welcome {
+            you: member(person, &room.owner),
+            epoch: &room.epoch,
+            seq: room.seq,
+            oldest,
+            gap: resume.gap,
+            members: self.seats.members.list().map(|person| member(person, &room.owner)).collect(),
+        };
+        tell_one(socket, &json(&welcome)?);
         let mut after = resume.after;
-        while after < seq {
+        while after < room.seq {
             for event in self.store.following(after, PAGE)? {
                 tell_one(socket, &event);
             }
             after += u64::from(PAGE);
         }
-        Ok(())
+        self.miss(gone)
     }
 
     /// Does what a person asks, once: the number that it has, or why it has none.
@@ -209,7 +185,7 @@ impl Hall {
             Command::Send(_) => Found::default(),
             Command::Delete(seq) => Found { target: self.store.target(*seq)?, person: None },
             Command::Kick(person) | Command::Ban(person, _) => {
-                let here = self.members.find(person);
+                let here = self.seats.members.find(person).cloned();
                 Found { target: None, person: if here.is_some() { here } else { self.store.person(person)? } }
             }
         };
@@ -217,13 +193,14 @@ impl Hall {
             Ok(decision) => decision,
             Err(code) => return Ok(Err((code, None))),
         };
-        let told = json(&decision.event)?;
+        let told = js(&decision.event)?;
         self.store.append(&decision, &told, self.retention)?;
         room.apply(&decision.event);
-        self.tell(told, None)?;
+        self.tell(&told, None)?;
         if let Some(Effect::Expel(person, closing)) = decision.effect {
             for socket in state.get_websockets_with_tag(person.id.as_str()) {
-                self.expel_one(&socket, closing)?;
+                close(&socket, closing);
+                self.depart(&socket)?;
             }
         }
         Ok(Ok(decision.event.seq()))
@@ -238,60 +215,35 @@ impl Hall {
         let oldest = self.store.oldest(room, self.retention, now)?;
         let end = room.seq + 1;
         let before = before.unwrap_or(end).min(end);
-        let events = self.store.preceding(before, oldest, limit)?;
-        let first = before.saturating_sub(u64::try_from(events.len()).unwrap_or_default());
-        Ok(Some(page(&events, Some(first).filter(|first| *first > oldest))))
+        let first = before.saturating_sub(limit.into()).max(oldest);
+        let events = self.store.between(first, before)?;
+        Ok(Some(page(&events, (oldest..before).contains(&(first - 1)).then_some(first))))
     }
 
-    /// The socket hears no more, and neither do others of the person if it was the last.
+    /// The socket hears no more, and others hear of it if a person has gone with it.
     pub fn depart(&mut self, socket: &WebSocket) -> Result<()> {
-        match self.forget(socket)? {
-            Some(presence) => self.tell(presence, None),
-            None => Ok(()),
-        }
+        let gone = self.seats.rise(socket);
+        self.miss(gone.into_iter().collect())
     }
 
-    fn expel_one(&mut self, socket: &WebSocket, closing: Closing) -> Result<bool> {
-        close(socket, closing);
-        self.depart(socket).map(|()| false)
+    fn tell(&mut self, text: &JsString, except: Option<&WebSocket>) -> Result<()> {
+        let gone = self.seats.tell(text, except);
+        self.miss(gone)
     }
 
-    /// Tells everybody, but for one. Whose socket cannot be told is gone, and then the others hear of that.
-    fn tell(&mut self, text: String, except: Option<&WebSocket>) -> Result<()> {
-        let mut news = vec![text];
-        while let Some(text) = news.pop() {
-            for socket in self.audience.tell(&text, except.map(AsRef::as_ref)).into_iter().flatten() {
-                news.extend(self.forget(&WebSocket::from(socket))?);
-            }
+    /// Tells who has gone; and who has gone is found out by telling.
+    fn miss(&mut self, mut gone: Vec<Person>) -> Result<()> {
+        let Some(room) = &self.room else { return Ok(()) };
+        while let Some(person) = gone.pop() {
+            self.store.leave(&person.id)?;
+            let presence = Told::Presence { person: member(&person, &room.owner), online: false };
+            gone.extend(self.seats.tell(&js(&presence)?, None));
         }
         Ok(())
     }
 
-    /// Takes a socket out. What others are told, if with it a person has gone.
-    fn forget(&mut self, socket: &WebSocket) -> Result<Option<String>> {
-        if !self.audience.delete(socket.as_ref()) {
-            return Ok(None); // it had not said hello, or was taken out before
-        }
-        let Some(Seat { session: Session { person, .. }, .. }) = Seat::of(socket)? else { return Ok(None) };
-        if !self.members.leave(&person.id) {
-            return Ok(None);
-        }
-        self.gone(&person).map(Some)
-    }
-
-    fn absent(&mut self, person: &Person) -> Result<()> {
-        let presence = self.gone(person)?;
-        self.tell(presence, None)
-    }
-
-    fn gone(&self, person: &Person) -> Result<String> {
-        self.store.leave(&person.id)?;
-        let owner = self.room.as_ref().map_or(&person.id, |room| &room.owner);
-        json(&Told::Presence { person: member(&person.id, &person.name, owner), online: false })
-    }
-
     /// Drops what is too old, and says when to look again; None when the room is abandoned: nobody there, and nothing kept.
-    pub fn retain(&mut self, state: &State, now: Moment) -> Result<Option<Duration>> {
+    pub fn retain(&self, state: &State, now: Moment) -> Result<Option<Duration>> {
         let Some(room) = &self.room else { return Ok(None) };
         let Some(oldest) = self.store.retain(room, self.retention, now)? else {
             let is_empty = state.get_websockets().is_empty();
@@ -301,9 +253,15 @@ impl Hall {
         Ok(Some(due.max(self.sweep())))
     }
 
+    /// How long to wait at least until the next look.
     pub fn sweep(&self) -> Duration {
         Duration::from_millis(SWEEP.min(self.retention.age))
     }
+}
+
+/// As a string of JavaScript, since it is to be used there more than once.
+fn js(value: &impl Serialize) -> Result<JsString> {
+    json(value).map(JsString::from)
 }
 
 fn page(events: &[String], next_before: Option<u64>) -> String {

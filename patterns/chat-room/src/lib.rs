@@ -16,6 +16,7 @@ mod hall;
 mod room_object;
 mod rooms;
 mod routes;
+mod seats;
 mod store;
 
 use edge_http::{App, Request, Response};

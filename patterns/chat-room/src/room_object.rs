@@ -14,7 +14,8 @@ use crate::domain::moment::Moment;
 use crate::domain::names::PersonId;
 use crate::domain::protocol::{Closing, Code, Refusal};
 use crate::domain::session::Session;
-use crate::hall::{Hall, Seat, close, refuse};
+use crate::hall::{Hall, close, refuse};
+use crate::seats::Ticket;
 use crate::store::json;
 
 #[wasm_bindgen]
@@ -64,7 +65,7 @@ impl Room {
             }
             None => {
                 self.state.accept_websocket_with_tags(&pair.server, &[session.person.id.as_str()]);
-                Seat { session, greeted: false }.attach(&pair.server)?;
+                Ticket { session, greeted: false }.attach(&pair.server)?;
             }
         }
         Response::from_websocket(pair.client)

@@ -1,3 +1,4 @@
+use js_sys::JsString;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, Storage};
@@ -12,6 +13,37 @@ const SLACK: u64 = 100;
 
 #[wasm_bindgen]
 extern "C" {
+    /// `ctx.storage.sql`, for the two statements of every message: `worker`'s own `exec` crosses once for each value.
+    type Sql;
+
+    #[wasm_bindgen(method, catch, js_name = exec)]
+    fn find(this: &Sql, query: &JsString, author: &str, id: &str) -> std::result::Result<Cursor, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = exec)]
+    fn insert(
+        this: &Sql,
+        query: &JsString,
+        seq: f64,
+        at: f64,
+        author: &str,
+        id: &str,
+        event: &JsString,
+    ) -> std::result::Result<JsValue, JsValue>;
+
+    type Cursor;
+
+    #[wasm_bindgen(method, catch)]
+    fn next(this: &Cursor) -> std::result::Result<Next, JsValue>;
+
+    type Next;
+
+    #[wasm_bindgen(method, getter)]
+    fn value(this: &Next) -> Option<Found>;
+
+    type Found;
+
+    #[wasm_bindgen(method, getter)]
+    fn event(this: &Found) -> String;
+
     /// `ctx.storage`, for the one method that `worker` lacks.
     type Transactional;
 
@@ -28,6 +60,9 @@ extern "C" {
 pub struct Store {
     sql: SqlStorage,
     storage: Transactional,
+    hot: Sql,
+    find: JsString,
+    insert: JsString,
 }
 
 /// What is kept of the past.
@@ -50,7 +85,14 @@ struct Number {
 
 impl Store {
     pub fn of(storage: &Storage) -> Self {
-        Self { sql: storage.sql(), storage: AsRef::<JsValue>::as_ref(storage.as_raw()).clone().unchecked_into() }
+        let sql = storage.sql();
+        Self {
+            storage: AsRef::<JsValue>::as_ref(storage.as_raw()).clone().unchecked_into(),
+            hot: sql.as_ref().clone().unchecked_into(),
+            find: "SELECT event FROM events WHERE author = ? AND id = ?".into(),
+            insert: "INSERT INTO events (seq, at, author, id, event) VALUES (?, ?, ?, ?, ?)".into(),
+            sql,
+        }
     }
 
     /// The room as it was left; None where there is none. Then there are no tables either: looking at a room leaves no trace.
@@ -105,8 +147,8 @@ impl Store {
 
     /// What became of this command of `author`'s, if it came before.
     pub fn done(&self, author: &PersonId, id: &CommandId) -> Result<Option<Event>> {
-        const SQL: &str = "SELECT event AS text FROM events WHERE author = ? AND id = ?";
-        self.event(SQL, [author.as_str().into(), id.as_str().into()])
+        let found = self.hot.find(&self.find, author.as_str(), id.as_str())?.next()?.value();
+        found.map(|found| serde_json::from_str(&found.event())).transpose().map_err(Error::from)
     }
 
     /// The event with this number, if it is retained.
@@ -121,7 +163,7 @@ impl Store {
     }
 
     /// Writes what was decided. `told` is the event as JSON.
-    pub fn append(&self, decision: &Decision, told: &str, retention: Retention) -> Result<()> {
+    pub fn append(&self, decision: &Decision, told: &JsString, retention: Retention) -> Result<()> {
         match &decision.effect {
             None => self.insert(&decision.event, told)?,
             Some(effect) => self.storage.transaction_sync(&mut || {
@@ -136,10 +178,10 @@ impl Store {
         Ok(())
     }
 
-    fn insert(&self, event: &Event, told: &str) -> Result<()> {
-        const SQL: &str = "INSERT INTO events (seq, at, author, id, event) VALUES (?, ?, ?, ?, ?)";
+    fn insert(&self, event: &Event, told: &JsString) -> Result<()> {
         let (author, id) = (event.by().id.as_str(), event.id().as_str());
-        self.run(SQL, [number(event.seq()), event.at().as_f64().into(), author.into(), id.into(), told.into()])
+        self.hot.insert(&self.insert, float(event.seq()), event.at().as_f64(), author, id, told)?;
+        Ok(())
     }
 
     fn carry_out(&self, effect: &Effect, event: &Event) -> Result<()> {
@@ -167,13 +209,13 @@ impl Store {
     /// At most `limit` events behind `after`, in order, as JSON.
     pub fn following(&self, after: u64, limit: u32) -> Result<Vec<String>> {
         const SQL: &str = "SELECT event AS text FROM events WHERE seq > ? ORDER BY seq LIMIT ?";
-        Ok(self.rows(SQL, [number(after), f64::from(limit).into()])?.into_iter().map(|Text { text }| text).collect())
+        self.texts(SQL, [number(after), f64::from(limit).into()])
     }
 
-    /// From `oldest` on the last `limit` events before `before`, in order, as JSON.
-    pub fn preceding(&self, before: u64, oldest: u64, limit: u32) -> Result<Vec<String>> {
-        let first = before.saturating_sub(limit.into()).max(oldest);
-        self.following(first.saturating_sub(1), u32::try_from(before.saturating_sub(first)).unwrap_or(limit))
+    /// The events from `first` up to but not `end`, in order, as JSON.
+    pub fn between(&self, first: u64, end: u64) -> Result<Vec<String>> {
+        const SQL: &str = "SELECT event AS text FROM events WHERE seq >= ? AND seq < ? ORDER BY seq";
+        self.texts(SQL, [number(first), number(end)])
     }
 
     /// Drops what is too old and what is too much. When the oldest that is left was told; None when nothing is.
@@ -206,6 +248,10 @@ impl Store {
         self.run("DELETE FROM present WHERE id = ?", [person.as_str().into()])
     }
 
+    fn texts(&self, sql: &str, values: [SqlStorageValue; 2]) -> Result<Vec<String>> {
+        Ok(self.rows(sql, values)?.into_iter().map(|Text { text }| text).collect())
+    }
+
     fn event<const N: usize>(&self, sql: &str, values: [SqlStorageValue; N]) -> Result<Option<Event>> {
         let text = self.rows::<Text>(sql, values)?.pop();
         text.map(|Text { text }| serde_json::from_str(&text)).transpose().map_err(Error::from)
@@ -235,8 +281,12 @@ fn id(text: String) -> Result<PersonId> {
 
 /// As SQLite takes it, exactly: it would be years at any rate of messages until a number reached 2^53.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
+fn float(seq: u64) -> f64 {
+    seq as f64
+}
+
 fn number(seq: u64) -> SqlStorageValue {
-    SqlStorageValue::Float(seq as f64)
+    float(seq).into()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that `number` made")]

@@ -5,9 +5,9 @@ import { after, before, describe, test } from "node:test";
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { FAULTS, ROOT, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
+import { LOCAL_ID as ID, LOCAL_SECRET as SECRET, LOCAL_TOKEN as PAIR } from "./callers.ts";
+import { LOCAL_AUDIENCE as AUDIENCE } from "./gate.ts";
 
-const ID = "local-machine.access", SECRET = "local-secret-that-protects-nothing", AUDIENCE = "local-application-audience-tag";
-const PAIR = { "CF-Access-Client-Id": ID, "CF-Access-Client-Secret": SECRET };
 const single = (id = ID, secret = SECRET) => JSON.stringify({ "cf-access-client-id": id, "cf-access-client-secret": secret });
 
 const start = (vars = {}) => startWorkers([

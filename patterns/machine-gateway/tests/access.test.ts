@@ -9,12 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { importJWK, SignJWT, type JWK } from "jose";
 import { runTry, startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { policy } from "./callers.ts";
-import { AUDIENCE, counted, decision, type Key, makeKey, problem, refusal, startWith, startWithClock, Team, varsOf } from "./team.ts";
-
-/** The service token that the edge knows. */
-const ID = "local-machine.access", SECRET = "local-secret-that-protects-nothing";
-const KNOWN = { "CF-Access-Client-Id": ID, "CF-Access-Client-Secret": SECRET };
+import { LOCAL_ID as ID, LOCAL_SECRET as SECRET, LOCAL_TOKEN as KNOWN, policy } from "./callers.ts";
+import { counted, decision, LOCAL_AUDIENCE, problem, refusal, startControlled } from "./gate.ts";
+import { AUDIENCE, type Key, makeKey, startWith, Team, varsOf } from "./team.ts";
 
 describe("through Access's edge", () => {
   let stack: Stack;
@@ -201,7 +198,7 @@ test("a gateway without a team, or with one that is none, lets nobody in and nam
 
 describe("the team's keys", () => {
   let team: Team, stack: Stack, now = 0; // in seconds from the real time
-  before(async () => { team = await Team.start(); stack = await startWithClock(varsOf(team)); });
+  before(async () => { team = await Team.start(); stack = await startControlled(varsOf(team)); });
   after(async () => { await stack?.close(); await team?.down(); });
 
   const get = (token: string) => stack.fetch("gateway", "/v1/orders", { headers: { "Cf-Access-Jwt-Assertion": token, "x-clock": String(now) } });
@@ -363,14 +360,14 @@ describe("the team's keys", () => {
 
 test("the edge rotates its keys: a token of the new one is let in within a minute, and one of a retired one for an hour at most", async () => {
   let now = 0; // in seconds from the real time
-  const stack = await startWithClock({ PRINCIPALS: JSON.stringify(policy([ID])) });
+  const stack = await startControlled({ PRINCIPALS: JSON.stringify(policy([ID])) });
   try {
     const clock = () => ({ "x-clock": String(now) }), access = await stack.rpc("access"), { KEYS } = await stack.env("access");
     const throughEdge = () => stack.fetch("access", "/v1/orders", { headers: { ...KNOWN, ...clock() } });
     /** At the gateway, with a token that the edge might have signed with this key of its own. */
     const withKey = async (jwk: JWK) => {
       const token = await new SignJWT({ common_name: ID, type: "app" }).setProtectedHeader({ alg: "RS256", kid: jwk.kid })
-        .setIssuer(stack.urls.get("access")!.origin).setAudience("local-application-audience-tag").setSubject("")
+        .setIssuer(stack.urls.get("access")!.origin).setAudience(LOCAL_AUDIENCE).setSubject("")
         .setExpirationTime(Math.floor(Date.now() / 1000) + now + 600).sign(await importJWK(jwk, "RS256"));
       return stack.fetch("gateway", "/v1/orders", { headers: { ...clock(), "Cf-Access-Jwt-Assertion": token } });
     };

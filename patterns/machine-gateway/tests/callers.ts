@@ -6,7 +6,7 @@ export interface Signer { keyid: string; alg: "hmac-sha256" | "ed25519"; secret?
 
 const secret = () => randomBytes(32);
 const ed25519 = generateKeyPairSync("ed25519");
-/** Its secret, as the policy document writes it. */
+/** A secret, as the policy document writes it. */
 export const base64 = (bytes: Buffer) => bytes.toString("base64");
 
 export const ACME = "acme", READER = "reader";
@@ -14,6 +14,10 @@ export const HMAC: Signer = { keyid: "acme-hmac", alg: "hmac-sha256", secret: se
 export const ED25519: Signer = { keyid: "acme-ed25519", alg: "ed25519", privateKey: ed25519.privateKey };
 export const READERS: Signer = { keyid: "reader-hmac", alg: "hmac-sha256", secret: secret() };
 export const JWT = { kid: "acme-jwt", issuer: "acme", secret: secret() };
+
+/** The service token that Access's stand-in knows, and the headers that it comes in. */
+export const LOCAL_ID = "local-machine.access", LOCAL_SECRET = "local-secret-that-protects-nothing";
+export const LOCAL_TOKEN = { "CF-Access-Client-Id": LOCAL_ID, "CF-Access-Client-Secret": LOCAL_SECRET };
 
 export const pem = (key: KeyObject) => key.export({ type: "spki", format: "pem" }) as string;
 export const signature = ({ keyid, alg, secret, privateKey }: Signer) =>

@@ -58,7 +58,7 @@ const forged = (): Record<string, string>[] => [{ "MF-CF-Blob": JSON.stringify({
   { cf: JSON.stringify({ tlsClientAuth: good() }) }, { "Cf-Client-Cert-Sha256": known, "Cf-Cert-Presented": "1", "Cf-Cert-Verified": "true",
     "Cf-Cert-Revoked": "false" },
   { "X-Client-Cert": encodeURIComponent(stack.identity("client").cert), "X-SSL-Client-Verify": "SUCCESS" },
-    { "Client-Cert": `:${Buffer.from(known, "hex").toString("base64")}:` }];
+  { "Client-Cert": `:${Buffer.from(known, "hex").toString("base64")}:` }];
 
 describe("at the bare gateway", () => {
   test("GET /v1/orders with a client's own word about a certificate is 401", async () => {

@@ -5,12 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fingerprint } from "../../../tests/harness/certificates.ts";
 import { startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { ACME, base64, ED25519, HMAC, JWT, jwt, policy, READERS, signed } from "./callers.ts";
-import { ask, type Asked, askOverTls, decision, LOCAL_AUDIENCE, ORDER, signedFor, startWithKv, told } from "./gate.ts";
+import { ACME, base64, ED25519, HMAC, JWT, jwt, LOCAL_ID, LOCAL_TOKEN, policy, READERS, signed } from "./callers.ts";
+import { ask, type Asked, askOverTls, counted, decision, type Got, LOCAL_AUDIENCE, ORDER, signedFor, startControlled, told } from "./gate.ts";
 import { identity } from "./inside.ts";
-import { ALICE, AUDIENCE, BOB, counted, type Got, startWith, Team } from "./team.ts";
+import { ALICE, AUDIENCE, BOB, startWith, Team } from "./team.ts";
 
-const LOCAL = { "CF-Access-Client-Id": "local-machine.access", "CF-Access-Client-Secret": "local-secret-that-protects-nothing" };
 const post = (stack: Stack, more: object = {}) => signedFor(stack, { method: "POST", body: ORDER, ...more });
 
 describe("the record of a decision", () => {
@@ -83,12 +82,12 @@ describe("the record of a decision", () => {
 });
 
 test("a flood of GET /v1/orders without a proof asks neither KV nor the keys nor an object, and slows nobody's limit", async () => {
-  const team = await Team.start(), stack = await startWithKv(team.vars);
+  const team = await Team.start(), stack = await startControlled(team.vars);
   try {
     await (await stack.env("gateway")).POLICY.put("principals", JSON.stringify(policy([ALICE])));
     const flood = async () => counted(await Promise.all(Array.from({ length: 500 }, async (_, i) => (await ask(stack, {
       path: i % 3 ? "/v1/orders" : `/${i}`, method: i % 2 ? "GET" : "POST",
-        headers: i % 5 ? {} : { authorization: "Basic YTpi", cookie: "CF_Authorization=x", "x-machine-identity": identity(ACME) } })).status)));
+      headers: i % 5 ? {} : { authorization: "Basic YTpi", cookie: "CF_Authorization=x", "x-machine-identity": identity(ACME) } })).status)));
     assert.equal(await flood(), "500 x 401");
     assert.deepEqual([stack.logs.filter((line) => !line.includes('"reason":"anonymous"')), team.asked], [[], 0], "nothing but the refusals");
     // The same eyes see what costs.
@@ -105,7 +104,7 @@ describe("what a request asks for", () => {
   let team: Team, stack: Stack, seen = 0;
   before(async () => {
     team = await Team.start();
-    stack = await startWithKv(team.vars);
+    stack = await startControlled(team.vars);
     const machine = { id: "machine", scopes: ["orders:read", "orders:write"], credentials: [{ type: "client_certificate", fingerprint_sha256: FINGERPRINT }] };
     await (await stack.env("gateway")).POLICY.put("principals", JSON.stringify(policy([ALICE], machine)));
     assert.equal(await told(stack, ask(stack, { headers: { "cf-access-jwt-assertion": await team.token() } })), "200 allowed"); // policy and keys are there
@@ -143,15 +142,28 @@ describe("what a request asks for", () => {
     const keys = team.asked, wrong = [
       () => signedFor(stack, { by: { ...HMAC, secret: READERS.secret } }), () => signedFor(stack, { by: { ...HMAC, keyid: "nobodys" } }),
       () => signedFor(stack, { by: { ...ED25519, secret: READERS.secret } }),
-        () => ({ headers: { authorization: `Bearer ${jwt({ audience: AUDIENCE, secret: HMAC.secret })}` } }),
+      () => ({ headers: { authorization: `Bearer ${jwt({ audience: AUDIENCE, secret: HMAC.secret })}` } }),
       () => ({ headers: { authorization: "Bearer garbage" } }),
-        async () => ({ headers: { "cf-access-jwt-assertion": await team.token({ claims: { common_name: BOB } }) } }),
+      async () => ({ headers: { "cf-access-jwt-assertion": await team.token({ claims: { common_name: BOB } }) } }),
       () => ({ headers: { "cf-access-jwt-assertion": "garbage" } }),
     ];
     asked();
     assert.equal(counted(await Promise.all(Array.from({ length: 210 }, async (_, i) => statusOf(await ask(stack, await wrong[i % wrong.length]()))))),
       "210 x 401");
     assert.deepEqual([asked(), team.asked], ["", keys]);
+  });
+  test("POST /v1/orders is 503 when limiter or object fails, and after five seconds when it does not answer, and no order is stored", async () => {
+    const { DB } = await stack.env("orders"), stored = () => DB.prepare("SELECT count(*) AS n FROM orders").first("n"), already = await stored();
+    const whenIt = async (fault: string) => {
+      const { headers, ...asked } = signedFor(stack, { method: "POST", body: ORDER }), from = performance.now();
+      const got = await ask(stack, { ...asked, headers: { ...headers, "x-fault": fault } }), { outcome } = await decision(stack, got);
+      return [got.status, JSON.parse(got.text).code, outcome, Math.floor((performance.now() - from) / 1000)];
+    };
+    for (const name of ["LIMITER", "NONCES"]) assert.deepEqual(await whenIt(`${name} fail`), [503, "unavailable", "failed", 0], name);
+    const first = whenIt("LIMITER hang");
+    await sleep(300); // until it hangs: what the next one says holds for all
+    for (const got of await Promise.all([first, whenIt("NONCES hang")])) assert.deepEqual(got, [503, "unavailable", "failed", 5]);
+    assert.equal(await stored(), already);
   });
 });
 
@@ -180,7 +192,7 @@ describe("from outside, over each address,", () => {
   before(async () => {
     stack = await startPattern("machine-gateway");
     const machine = { id: "local", scopes: ["orders:read", "orders:write"],
-      credentials: [{ type: "access_service_token", client_id: LOCAL["CF-Access-Client-Id"] },
+      credentials: [{ type: "access_service_token", client_id: LOCAL_ID },
       { type: "client_certificate", fingerprint_sha256: fingerprint(stack.identity("client").cert) }] };
     await (await stack.env("gateway")).POLICY.put("principals", JSON.stringify(policy([], machine)));
   });
@@ -189,7 +201,7 @@ describe("from outside, over each address,", () => {
   /** A request at this address, with a good proof for it or none. */
   async function at(address: string, known: boolean, { method = "GET", path = "/v1/orders", headers = {}, body }: Asked = {}): Promise<Got> {
     if (address === "mtls") return askOverTls(stack, known ? "client" : undefined, { method, path, headers, body });
-    const proof: Record<string, string> = !known ? {} : address === "access" ? LOCAL : signed({ method, url: new URL(path, stack.urls.get(address)), body });
+    const proof: Record<string, string> = !known ? {} : address === "access" ? LOCAL_TOKEN : signed({ method, url: new URL(path, stack.urls.get(address)), body });
     return ask(stack, { method, path, body, headers: { ...proof, ...headers } }, address);
   }
   const ADDRESSES = ["gateway", "access", "mtls"], anonymous = (address: string) => (address === "access" ? 403 : 401);
@@ -212,7 +224,7 @@ describe("from outside, over each address,", () => {
     });
     for (const [what, headers] of [["an envelope", { "x-machine-identity": identity(ACME) }], ...INTERNAL.flatMap((worker) => [
       [`the harness's word for ${worker}`, { "MF-Route-Override": worker, "x-machine-identity": identity(ACME) }],
-        [`the name ${worker} as host`, { host: worker, "x-machine-identity": identity(ACME) }],
+      [`the name ${worker} as host`, { host: worker, "x-machine-identity": identity(ACME) }],
     ])] as [string, Record<string, string>][])
       test(`${address}: GET and POST /v1/orders with ${what} and no proof are ${anonymous(address)}, and no internal Worker hears of it`, async () => {
         const written = stack.logs.length;

@@ -10,11 +10,9 @@ import { parse } from "smol-toml";
 import { fingerprint } from "../../../tests/harness/certificates.ts";
 import { readPattern, startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { ACME, HMAC, JWT, jwt, policy, READERS, type Signer, signature } from "./callers.ts";
-import { ask, type Asked, askOverTls, decision, isTheOneRefusal, LOCAL_AUDIENCE, ORDER, signedFor, told } from "./gate.ts";
-import { counted } from "./team.ts";
+import { ACME, HMAC, JWT, jwt, LOCAL_ID, LOCAL_TOKEN as ACCESS, policy, READERS, type Signer, signature } from "./callers.ts";
+import { ask, type Asked, askOverTls, counted, decision, isTheOneRefusal, LOCAL_AUDIENCE, ORDER, signedFor, told } from "./gate.ts";
 
-const ACCESS = { "CF-Access-Client-Id": "local-machine.access", "CF-Access-Client-Secret": "local-secret-that-protects-nothing" };
 const BUSY: Signer = { keyid: "busy", alg: "hmac-sha256", secret: Buffer.alloc(32, "busy") };
 const { workers } = readPattern("machine-gateway"), LIMIT = 40;
 const configOf = (name: string): any => parse(readFileSync(join(workers.find((worker) => worker.name === name)!.folder, "wrangler.toml"), "utf8"));
@@ -23,7 +21,7 @@ const INTERNAL = ["orders", "reports", "nightly"];
 let stack: Stack;
 before(async () => {
   stack = await startPattern("machine-gateway", { faults: true, rateLimits: { LIMITER: LIMIT } });
-  const local = { id: "local", scopes: ["orders:read"], credentials: [{ type: "access_service_token", client_id: ACCESS["CF-Access-Client-Id"] },
+  const local = { id: "local", scopes: ["orders:read"], credentials: [{ type: "access_service_token", client_id: LOCAL_ID },
     { type: "client_certificate", fingerprint_sha256: fingerprint(stack.identity("client").cert) }] };
   const busy = { id: "busy", scopes: ["orders:read"], credentials: [signature(BUSY)] };
   await (await stack.env("gateway")).POLICY.put("principals", JSON.stringify(policy([], local, busy)));
@@ -90,7 +88,7 @@ describe("Concrete design rules", () => {
       const { principal, credential, proof } = await decision(stack, got);
       identities.push([principal, credential, proof]);
     }
-    assert.deepEqual(identities, [["local", ACCESS["CF-Access-Client-Id"], "access"], ["local", fingerprint(stack.identity("client").cert), "client-certificate"],
+    assert.deepEqual(identities, [["local", LOCAL_ID, "access"], ["local", fingerprint(stack.identity("client").cert), "client-certificate"],
       [ACME, HMAC.keyid, "http-signature"], [ACME, JWT.kid, "jwt"]]);
   });
 });

@@ -1,19 +1,42 @@
-// Requests to the gateway as they stand on the wire, and what its log says was decided about them.
+// Requests to the gateway as they stand on the wire, what is answered, and what its log says was decided about them.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type Agent, type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { build } from "../../../tests/harness/build.ts";
+import { buildOnce } from "../../../tests/harness/build.ts";
 import { readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { type Signed, signed } from "./callers.ts";
-import { type Got, type Sent, send } from "./team.ts";
 
 export const ORDER = JSON.stringify({ sku: "A-1", quantity: 1 });
 /** The audience that pattern.toml sets for local runs. */
 export const LOCAL_AUDIENCE = "local-application-audience-tag";
+
+export interface Sent { method?: string; path: string; headers?: Record<string, string | string[]>; chunks?: (string | Buffer)[]; agent?: Agent }
+export interface Got { status: number; headers: IncomingHttpHeaders; text: string }
+/** A request that `fetch` would not send, or not as it stands; several chunks go one after the other until the answer comes.
+ *  Fails when the connection is lost before that, as it may be where the answer does not wait for a large body. */
+export const send = (to: URL, { path, chunks = [], ...options }: Sent) => new Promise<Got>((done, fail) => {
+  let answered = false;
+  const request = httpRequest({ host: to.hostname, port: to.port, path, ...options }, async (response) => {
+    let text = "";
+    answered = true;
+    try {
+      for await (const chunk of response) text += chunk;
+      done({ status: response.statusCode!, headers: response.headers, text });
+    } catch (e) { fail(e); }
+  });
+  request.on("error", fail);
+  const next = (i: number) => {
+    if (request.destroyed || answered) return;
+    if (i >= chunks.length - 1) request.end(chunks[i]);
+    else { request.write(chunks[i]); setTimeout(next, 2, i + 1); }
+  };
+  next(0);
+});
 
 export interface Asked { method?: string; path?: string; headers?: Record<string, string>; body?: string | Buffer }
 export const ask = (stack: Stack, { path = "/v1/orders", body, headers, ...asked }: Asked, of = "gateway") =>
@@ -38,9 +61,10 @@ export function signedFor(stack: Stack, { path = "/v1/orders", ...how }: Omit<Si
   return { method, body, path, headers: signed({ ...how, url: new URL(path, stack.urls.get("gateway")) }) };
 }
 
-/** The one line of the log that tells what was decided about the request of this answer. */
-export async function decision(stack: Stack, { headers }: Pick<Got, "headers">): Promise<Record<string, unknown>> {
-  const line = new RegExp(`"outcome":.*"request_id":"${headers["x-request-id"]}"`);
+/** The one line of the log that tells what was decided about the request that got this answer. */
+export async function decision(stack: Stack, { headers }: { headers: Headers | IncomingHttpHeaders }): Promise<Record<string, unknown>> {
+  const id = headers instanceof Headers ? headers.get("x-request-id") : headers["x-request-id"];
+  const line = new RegExp(`"outcome":.*"request_id":"${id}"`);
   await stack.logged(line);
   const lines = stack.logs.filter((one) => line.test(one));
   assert.equal(lines.length, 1, lines.join("\n"));
@@ -63,44 +87,72 @@ export function isTheOneRefusal({ headers, text }: Got) {
     detail: "this API is for machines that it knows, with a proof of who they are" });
 }
 
-/** The pattern with the gateway's clock and its KV in the test's hands: the header `x-clock` moves the one, in seconds from now,
- *  and `x-kv` says what the other does, "fail" or "hang". Each call of what costs is a line of the log, "asked POLICY". The wasm
- *  is the deployed one; a few lines of JavaScript are put before it. */
-export async function startWithKv(vars: Record<string, string> = {}): Promise<Stack> {
-  const [gateway, ...others] = specsOf(readPattern("machine-gateway")), folder = mkdtempSync(join(tmpdir(), "kv-")), main = join(folder, "kv.js");
-  if (process.env.EDGE_BUILT !== "1") await build(gateway.config);
+/** "401 unauthorized", of an answer that is in the standard form for errors and tells its name. */
+export async function problem(answering: Response | Promise<Response>): Promise<string> {
+  const answer = await answering, text = await answer.text();
+  assert.equal(answer.headers.get("content-type"), "application/problem+json", `${answer.status} ${text}`);
+  assert.match(answer.headers.get("x-request-id") ?? "", /^[0-9a-zA-Z-]{16,}$/);
+  const { status, code, ...rest } = JSON.parse(text);
+  assert.deepEqual([status, Object.keys(rest).sort(), rest.type], [answer.status, ["detail", "title", "type"], "about:blank"], text);
+  assert.ok(code && rest.title && rest.detail, text);
+  return `${status} ${code}`;
+}
+
+/** Why the gateway refused what got this answer, which does not tell. */
+export async function refusal(stack: Stack, answer: Response): Promise<string> {
+  assert.equal(answer.headers.get("www-authenticate"), 'Bearer realm="machine-gateway"');
+  assert.equal(await problem(answer), "401 unauthorized");
+  const { outcome, reason } = await decision(stack, answer);
+  assert.equal(outcome, "refused");
+  return String(reason);
+}
+
+/** The pattern with the gateway's clock and what it asks in the test's hands. The header `x-clock` moves the one, in seconds from
+ *  now; `x-fault` says what happens to the other, "POLICY fail" or "NONCES hang". Each call of KV, limiter or object is a line of
+ *  the log, "asked POLICY". The wasm is the deployed one; a few lines of JavaScript are put before it. */
+export async function startControlled(vars: Record<string, unknown> = {}): Promise<Stack> {
+  const [gateway, ...others] = specsOf(readPattern("machine-gateway")), folder = mkdtempSync(join(tmpdir(), "controlled-"));
+  const main = join(folder, "controlled.js");
+  await buildOnce(gateway.config);
   cpSync(join(dirname(gateway.config), "build"), folder, { recursive: true });
   writeFileSync(main, `
     import gateway from "./index.js";
     export * from "./index.js"; // the classes of its objects
-    let offset = 0, kv = null;
+    let offset = 0, fault = "";
     const now = Date.now.bind(Date);
     globalThis.Date = class extends Date {
       constructor(...given) { super(...(given.length ? given : [now() + offset])); }
       static now() { return now() + offset; }
     };
-    const asked = (env, name, how = () => {}) => ({ [name]: new Proxy(env[name], { get(binding, member) {
+    const FAULTS = {
+      fail: () => Promise.reject(new Error("503 Service Unavailable")),
+      hang: () => new Promise((done) => setTimeout(done, 30_000)), // without a timer the runtime would notice
+    };
+    // The gateway keeps the bindings of its first request: what is to happen is looked up at each call.
+    const asked = (name, binding) => new Proxy(binding, { get(_, member) {
       const value = binding[member];
       if (typeof value !== "function" || member === "constructor") return value;
       return (...given) => {
         console.log("asked " + name);
-        const first = how();
-        return first ? first.then(() => value.apply(binding, given)) : value.apply(binding, given);
+        const [of, how] = fault.split(" ");
+        if (of !== name) return value.apply(binding, given);
+        return name === "NONCES" ? { admit: FAULTS[how] } : FAULTS[how]();
       };
-    } }) });
-    const KV = {
-      fail: () => Promise.reject(new Error("KV GET failed: 503 Service Unavailable")),
-      hang: () => new Promise((done) => setTimeout(done, 30_000)), // without a timer the runtime would notice
-    };
-    const before = (env) => ({ ...env, ...asked(env, "NONCES"), ...asked(env, "LIMITER"), ...asked(env, "POLICY", () => KV[kv]?.()) });
+    } });
+    const controlled = (env) => ({ ...env, ...Object.fromEntries(["NONCES", "LIMITER", "POLICY"].map((name) => [name, asked(name, env[name])])) });
     export default { fetch(request, env, ctx) {
       offset = 1000 * Number(request.headers.get("x-clock"));
-      kv = request.headers.get("x-kv");
-      return gateway.fetch(request, before(env), ctx);
+      fault = request.headers.get("x-fault") ?? "";
+      return gateway.fetch(request, controlled(env), ctx);
     } };`);
   try {
-    return await startWorkers([{ ...gateway, main, vars: { ...gateway.vars, PRINCIPALS: "", ...vars } }, ...others]);
+    return await startWorkers([{ ...gateway, main, vars: { ...gateway.vars, ...vars } }, ...others]);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
+
+/** How often each came: "3 x 401, 1 x 403". */
+export const counted = (all: Iterable<string | number>) =>
+  [...[...all].sort().reduce((counts, one) => counts.set(one, (counts.get(one) ?? 0) + 1), new Map<string | number, number>())]
+    .map(([one, count]) => `${count} x ${one}`).join(", ");

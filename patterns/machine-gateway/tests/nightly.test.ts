@@ -1,12 +1,10 @@
 // What happens at night: orders past their retention are deleted, some at a time, and nothing else.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readPattern, specsOf, startPattern, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
+import { otherOrders } from "./inside.ts";
 
 const DAY = 24 * 3600 * 1000, CRON = "0 3 * * *";
 let stack: Stack;
@@ -86,9 +84,7 @@ test("the two Workers have no address, and nobody but nightly may purge", async 
 });
 
 test("a retention that is none, and an orders Worker that does not understand, fail the run and delete nothing", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "other-orders-"));
-  writeFileSync(join(folder, "wrangler.toml"), 'name = "other-orders"\nmain = "index.js"\nno_bundle = true\ncompatibility_date = "2026-11-17"\n');
-  writeFileSync(join(folder, "index.js"), `
+  const { spec, remove } = otherOrders(`
     import { WorkerEntrypoint } from "cloudflare:workers";
     export default {};
     export class Maintenance extends WorkerEntrypoint { purge() { return this.env.ANSWER; } }`);
@@ -97,7 +93,7 @@ test("a retention that is none, and an orders Worker that does not understand, f
     for (const [days, answer, cause] of [["0", "", /RETENTION_DAYS/], ["a year", "", /RETENTION_DAYS/], ["400", '"not-understood"', /does not understand/],
       ["400", '{"queued":7}', /not understood/], ["400", '{"purged":{"deleted":1,"more":true}}', undefined]] as const) {
       const other = await startWorkers([{ ...nightly, vars: { RETENTION_DAYS: days }, bind: { ORDERS: "other#Maintenance" } },
-        { id: "other", config: join(folder, "wrangler.toml"), vars: { ANSWER: answer } }]);
+        { ...spec, vars: { ANSWER: answer } }]);
       try {
         const { runs: [run] } = await night(other);
         if (cause) assert.match(run.cause, cause);
@@ -107,6 +103,6 @@ test("a retention that is none, and an orders Worker that does not understand, f
       }
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    remove();
   }
 });

@@ -4,7 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { counted } from "./team.ts";
+import { counted } from "./gate.ts";
 
 let stack: Stack, namespace: any, principal: string, count = 0;
 before(async () => { stack = await startPattern("machine-gateway", { faults: true, inspect: true }); });
@@ -119,6 +119,15 @@ test("one principal has 100,000 names at a time and no more, until they expire",
   assert.equal(await outcome("one more", { of: `${principal}-other` }), "true");
   await eventually("the names did not expire", async () => await outcome("one more") === "true");
   assert.deepEqual(await names(), ["one more", "the last"]);
+});
+
+test("at that bound expired names are looked for every two seconds, and not at each call", async () => {
+  await admit("first");
+  await fill(99_999, Date.now() + 60_000);
+  assert.equal(await outcome("one more"), "refused");
+  await query("UPDATE nonces SET until = 1 WHERE name = 'n-1'");
+  assert.equal(await outcome("one more"), "refused");
+  await eventually("nobody looked", async () => await outcome("one more") === "true");
 });
 
 test("expired names do not count, though their alarm has not come yet", async () => {

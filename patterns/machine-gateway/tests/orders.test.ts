@@ -1,14 +1,14 @@
 // What a caller who is let in can do, and cannot: bad input, other callers' orders, and an internal Worker that fails.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { identity } from "./inside.ts";
-import { ALICE, BOB, counted, problem, send, startWith, Team, varsOf } from "./team.ts";
+import { counted, problem, send } from "./gate.ts";
+import { identity, otherOrders } from "./inside.ts";
+import { ALICE, BOB, startWith, Team, varsOf } from "./team.ts";
 
 const NOBODYS = "/v1/orders/00000000-0000-0000-0000-000000000000";
 let team: Team, stack: Stack, tokens: Record<string, string>;
@@ -319,26 +319,23 @@ describe("the internal Worker", () => {
 });
 
 describe("an internal Worker of another version", () => {
-  let other: Stack, folder: string;
+  let other: Stack;
   // It answers what the order's note says.
+  const { spec, remove } = otherOrders(`
+    export default {
+      async fetch(request) {
+        const { note } = await request.json();
+        if (note === "hang") return new Promise((done) => setTimeout(done, 20_000));
+        if (note.startsWith("throw ")) throw new Error(note);
+        const [status, body] = note.split(" ");
+        return new Response(body, { status, headers: { "content-type": "application/json", "x-from": "orders" } });
+      }
+    }`);
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "other-orders-"));
-    writeFileSync(join(folder, "wrangler.toml"), 'name = "other-orders"\nmain = "index.js"\nno_bundle = true\ncompatibility_date = "2026-11-17"\n');
-    writeFileSync(join(folder, "index.js"), `
-      export default {
-        async fetch(request) {
-          const { note } = await request.json();
-          if (note === "hang") return new Promise((done) => setTimeout(done, 20_000));
-          if (note.startsWith("throw ")) throw new Error(note);
-          const [status, body] = note.split(" ");
-          return new Response(body, { status, headers: { "content-type": "application/json", "x-from": "orders" } });
-        }
-      }`);
     const [gateway, , reports] = specsOf(readPattern("machine-gateway"));
-    const orders = { id: "other", config: join(folder, "wrangler.toml") };
-    other = await startWorkers([{ ...gateway, vars: varsOf(team), bind: { ORDERS: "other" } }, { ...reports, bind: { ORDERS: "other" } }, orders]);
+    other = await startWorkers([{ ...gateway, vars: varsOf(team), bind: { ORDERS: "other" } }, { ...reports, bind: { ORDERS: "other" } }, spec]);
   });
-  after(async () => { await other?.close(); rmSync(folder, { recursive: true, force: true }); });
+  after(async () => { await other?.close(); remove(); });
 
   test("POST /v1/orders is 503, to be sent again, when it does not understand", async () => {
     const answer = await place({ note: '501 {"code":"not-understood"}' }, { on: other });

@@ -9,8 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FAULTS, readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { ED25519, jwt, policy } from "./callers.ts";
-import { ask, type Asked, decision, LOCAL_AUDIENCE, signedFor, startWithKv, told } from "./gate.ts";
-import { counted, type Got, send } from "./team.ts";
+import { ask, type Asked, counted, decision, type Got, LOCAL_AUDIENCE, send, signedFor, startControlled, told } from "./gate.ts";
 
 const GATEWAYS = ["gateway", "second"];
 let stack: Stack, folder: string;
@@ -108,7 +107,7 @@ describe("when the object that remembers", () => {
 
 describe("a nonce is remembered for as long as its request would be let in", () => {
   let stack: Stack;
-  before(async () => { stack = await startWithKv({ PRINCIPALS: JSON.stringify(policy()) }); });
+  before(async () => { stack = await startControlled({ PRINCIPALS: JSON.stringify(policy()) }); });
   after(() => stack?.close());
   const at = (seconds: number) => Math.floor(Date.now() / 1000) + seconds,
     signed = (params = {}) => signedFor(stack, { method: "POST", body: order().body, params });

@@ -1,13 +1,11 @@
 // Reports of a caller's orders: what is added up, who sees them, and an orders Worker that fails meanwhile.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { identity } from "./inside.ts";
-import { ALICE, BOB, problem, startWith, Team } from "./team.ts";
+import { problem } from "./gate.ts";
+import { identity, otherOrders } from "./inside.ts";
+import { ALICE, BOB, startWith, Team } from "./team.ts";
 
 const NOBODYS = "00000000-0000-4000-8000-000000000000", UUID = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 let team: Team, stack: Stack;
@@ -148,26 +146,24 @@ describe("the reports Worker", () => {
 });
 
 describe("reports before an orders Worker of another version", () => {
-  let other: Stack, folder: string;
+  let other: Stack;
   // It answers what the principal says.
+  const { spec, remove } = otherOrders(`
+    const order = { id: "1", sku: "A-1", quantity: 2, created_at: "2026-11-17T00:00:00.000Z", priority: 1 };
+    export default {
+      async fetch(request) {
+        const { principal } = JSON.parse(request.headers.get("x-machine-identity"));
+        if (principal === "hang") return new Promise((done) => setTimeout(done, 20_000));
+        if (principal === "endless") return Response.json({ orders: [order], next_cursor: "again" });
+        return principal === "old" ? Response.json({ orders: [order] }) : new Response(principal, { status: Number(principal) });
+      }
+    }`);
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "other-orders-"));
-    writeFileSync(join(folder, "wrangler.toml"), 'name = "other-orders"\nmain = "index.js"\nno_bundle = true\ncompatibility_date = "2026-11-17"\n');
-    writeFileSync(join(folder, "index.js"), `
-      const order = { id: "1", sku: "A-1", quantity: 2, created_at: "2026-11-17T00:00:00.000Z", priority: 1 };
-      export default {
-        async fetch(request) {
-          const { principal } = JSON.parse(request.headers.get("x-machine-identity"));
-          if (principal === "hang") return new Promise((done) => setTimeout(done, 20_000));
-          if (principal === "endless") return Response.json({ orders: [order], next_cursor: "again" });
-          return principal === "old" ? Response.json({ orders: [order] }) : new Response(principal, { status: Number(principal) });
-        }
-      }`);
     const reports = specsOf(readPattern("machine-gateway")).find(({ id }) => id === "reports")!;
-    other = await startWorkers([{ ...reports, bind: { ORDERS: "other" } }, { id: "other", config: join(folder, "wrangler.toml") },
-      { id: "caller", config: join(folder, "wrangler.toml"), name: "caller", bind: { REPORTS: "reports#Reports" } }]);
+    other = await startWorkers([{ ...reports, bind: { ORDERS: "other" } }, spec,
+      { ...spec, id: "caller", name: "caller", bind: { REPORTS: "reports#Reports" } }]);
   });
-  after(async () => { await other?.close(); rmSync(folder, { recursive: true, force: true }); });
+  after(async () => { await other?.close(); remove(); });
   const create = async (principal: string) => JSON.parse(await (await other.env("caller")).REPORTS.create(identity(principal), "{}"));
 
   test("reads a list that knows no pages", async () => {

@@ -7,8 +7,7 @@ import { createSigner, httpbis } from "http-message-signatures";
 import { startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { ACME, digest, ED25519, HMAC, policy, READERS, type Signed, type Signer, signature, signed } from "./callers.ts";
-import { ask, type Asked, decision, ORDER, signedFor, told } from "./gate.ts";
-import { counted } from "./team.ts";
+import { ask, type Asked, counted, decision, ORDER, signedFor, told } from "./gate.ts";
 
 /** One keyid with two keys, as while they are changed. */
 const OLD: Signer = { keyid: "turning", alg: "hmac-sha256", secret: randomBytes(32) };

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import { test } from "node:test";
 import { jwt, policy } from "./callers.ts";
-import { ALICE, AUDIENCE, BOB, counted, makeKey, send, startWith, Team, type Sent } from "./team.ts";
+import { counted, send, type Sent } from "./gate.ts";
+import { ALICE, AUDIENCE, BOB, makeKey, startWith, Team } from "./team.ts";
 
 const SEED = Number(process.env.STORM_SEED ?? Math.floor(Math.random() * 2 ** 32)), REQUESTS = Number(process.env.STORM_REQUESTS ?? 10_000), AT_ONCE = 16;
 

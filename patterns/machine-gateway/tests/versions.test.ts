@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readPattern, specsOf, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
+import { problem } from "./gate.ts";
 import { identity } from "./inside.ts";
-import { ALICE, BOB, problem, Team, varsOf } from "./team.ts";
+import { ALICE, BOB, Team, varsOf } from "./team.ts";
 
 const PREVIOUS = { id: "previous", config: join(import.meta.dirname, "previous/orders/wrangler.toml") };
 let team: Team, stack: Stack;

@@ -79,7 +79,9 @@ fn plain(project: &Project, place: &Path, findings: &mut Findings) -> Result<()>
             let mark = |at: Option<usize>| {
                 matches!(at.and_then(|at| rust.tokens.get(at)), Some(Token { kind: Kind::Mark(':'), .. }))
             };
-            let (from_path, into_path) = (mark(i.checked_sub(1)), mark(Some(i + 1)) && mark(Some(i + 2)));
+            // Two colons: one is a member's, `at: now`.
+            let from_path = mark(i.checked_sub(1)) && mark(i.checked_sub(2));
+            let into_path = mark(Some(i + 1)) && mark(Some(i + 2));
             let instead = match name.as_str() {
                 "wasm_bindgen" | "js_sys" | "web_sys" | "wasm_bindgen_futures" => {
                     "take plain types, and convert outside"
@@ -164,6 +166,11 @@ mod tests {
                 &format!("names {name}:"),
             );
         }
+    }
+
+    #[test]
+    fn a_time_that_is_an_argument_may_be_called_now() {
+        Tree::good().put(DOMAIN, "fn seen(now: u64) -> Seen { Seen { at: now } }").keeps(check);
     }
 
     #[test]

@@ -896,6 +896,41 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_of_one_worker_may_have_all_that_is_the_workers_own() {
+        let bound = r#"
+[secrets]
+required = ["SALT"]
+
+[[durable_objects.bindings]]
+name = "PAGES"
+class_name = "Page"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["Page"]
+
+[[ratelimits]]
+name = "LIMIT"
+namespace_id = "1"
+simple = { limit = 10, period = 60 }
+
+[assets]
+directory = "build-page"
+run_worker_first = ["/notes/*"]
+"#;
+        let asked = "#[event(fetch)]\nfn fetch(env: Env) {\n    (env.secret(\"SALT\"), \
+            env.durable_object(\"PAGES\"), env.rate_limiter(\"LIMIT\"));\n}\n";
+        let object = "export default handlers;\nexport const Page = object(\"Page\");\n";
+        Tree::good()
+            .add("patterns/note/wrangler.toml", bound)
+            .put("patterns/note/src/lib.rs", asked)
+            .put("patterns/note/src/entry.mjs", object)
+            .put("patterns/note/.dev.vars.example", "SALT=local\n")
+            .put("patterns/note/page/index.html", "")
+            .keeps(check);
+    }
+
+    #[test]
     fn static_assets_are_what_was_built() {
         found(API, "\"build-page\"", "\"page\"", API, "serves page, which ./scripts/build does not make");
     }

@@ -15,9 +15,16 @@ pub const MAX_FRAME: usize = 16 << 10;
 /// What a client says, once it is understood.
 #[derive(Debug, PartialEq)]
 pub enum Said {
-    Hello { resume_after: Option<u64>, epoch: Option<String> },
+    Hello(Hello),
     Typing,
     Command(CommandId, Command),
+}
+
+/// What a client has seen of the room.
+#[derive(Debug, PartialEq, Deserialize)]
+pub struct Hello {
+    pub resume_after: Option<u64>,
+    pub epoch: Option<String>,
 }
 
 /// What changes the room, if the room agrees: it becomes an [`Event`].
@@ -33,10 +40,7 @@ pub enum Command {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Frame<'a> {
-    Hello {
-        resume_after: Option<u64>,
-        epoch: Option<String>,
-    },
+    Hello(Hello),
     Send {
         #[serde(borrow)]
         id: Cow<'a, str>,
@@ -81,7 +85,7 @@ impl Said {
             return Err(refuse(Code::Malformed)); // serde reads structs from arrays, too
         }
         let command = match serde_json::from_str(frame).map_err(|_| refuse(Code::Malformed))? {
-            Frame::Hello { resume_after, epoch } => return Ok(Self::Hello { resume_after, epoch }),
+            Frame::Hello(hello) => return Ok(Self::Hello(hello)),
             Frame::Typing => return Ok(Self::Typing),
             Frame::Unknown => return Err(refuse(Code::UnknownType)),
             Frame::Send { id, text } => (id, Text::try_from(text).map(Command::Send).map_err(|_| Code::InvalidText)),
@@ -328,11 +332,11 @@ mod tests {
         let text = Text::try_from("hi".to_owned()).unwrap();
         let until = Moment::from_millis(1_800_000_000_000);
         for (frame, said) in [
-            (json!({"type": "hello", "resume_after": null}), Said::Hello { resume_after: None, epoch: None }),
-            (json!({"type": "hello"}), Said::Hello { resume_after: None, epoch: None }),
+            (json!({"type": "hello", "resume_after": null}), Said::Hello(Hello { resume_after: None, epoch: None })),
+            (json!({"type": "hello"}), Said::Hello(Hello { resume_after: None, epoch: None })),
             (
                 json!({"type": "hello", "resume_after": 7, "epoch": "e"}),
-                Said::Hello { resume_after: Some(7), epoch: Some("e".into()) },
+                Said::Hello(Hello { resume_after: Some(7), epoch: Some("e".into()) }),
             ),
             (json!({"type": "typing", "with": "both hands"}), Said::Typing),
             (json!({"id": "c-1", "text": "hi", "type": "send", "mood": 1}), Said::Command(id(), Command::Send(text))),

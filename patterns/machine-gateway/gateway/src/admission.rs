@@ -16,7 +16,7 @@ use crate::config::Bindings;
 use crate::domain::limits;
 use crate::error::Error;
 use crate::proof::Offered;
-use crate::routes::{MAX_BODY, Scopes};
+use crate::routes::{MAX_BODY, RouteScopes};
 
 /// How long a body may take: it fits into a few packets.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a decision needs.
 pub struct Door {
     pub bindings: Arc<Bindings>,
-    pub scopes: Arc<Scopes>,
+    pub scopes: Arc<RouteScopes>,
 }
 
 /// Decides about a request before anything else happens to it, and writes the decision into its line of the log. What passes
@@ -84,7 +84,7 @@ impl Door {
         limiter.admit(&caller.principal).await?;
         let body = read(&parts.headers, body).await?;
         if let Some(signed) = signed {
-            signed.content(&body).map_err(Error::refused)?;
+            signed.check_content(&body).map_err(Error::refused)?;
         }
         // Where there is no route, nothing happens that could happen twice.
         if let Some(once) = once.filter(|_| scope.is_some()) {

@@ -67,12 +67,12 @@ async fn find_report(
 #[derive(Default)]
 struct Routes {
     paths: BTreeMap<&'static str, MethodRouter<Arc<Bindings>>>,
-    scopes: Scopes,
+    scopes: RouteScopes,
 }
 
 /// Method and path of a route, with its scope.
 #[derive(Default)]
-pub struct Scopes(Vec<(Method, &'static str, Scope)>);
+pub struct RouteScopes(Vec<(Method, &'static str, Scope)>);
 
 impl Routes {
     fn add<H, T>(mut self, method: Method, path: &'static str, scope: Scope, handler: H) -> Self
@@ -104,7 +104,7 @@ impl Routes {
     }
 }
 
-impl Scopes {
+impl RouteScopes {
     /// What it takes to use the route of this pattern; None when there is no such route.
     pub fn of(&self, method: &Method, path: &str) -> Option<Scope> {
         let method = if method == Method::HEAD { &Method::GET } else { method }; // as axum does

@@ -30,7 +30,7 @@ const ED25519: &str = "Ed25519";
 /// plan's 10 ms and add 150 KB. Imported keys are kept; a `CryptoKey` belongs to no request.
 #[derive(Default)]
 pub struct WebCrypto {
-    /// By `kid`, or by the key itself; as many as the key set or the policy has.
+    /// By `kid`, or by the key itself: as many as the key set has, or as the policy had since this isolate began.
     imported: Mutex<Vec<Imported>>,
 }
 

@@ -48,7 +48,7 @@ async fn all_pages(orders: &Fetcher, trace: &Trace, identity: &Identity, about: 
 /// One page; None when the orders Worker does not understand who asks.
 async fn page(orders: &Fetcher, trace: &Trace, identity: &str, cursor: Option<&str>) -> Result<Option<Page>> {
     let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-    let url = format!("http://orders/v1/orders?limit={}{cursor}", Page::MAX);
+    let url = format!("https://orders/v1/orders?limit={}{cursor}", Page::MAX);
     let mut answer = trace.fetch(orders, Request::get(url).header(IDENTITY, identity), Bytes::new()).await?;
     match answer.status_code() {
         200 => Ok(Some(serde_json::from_str(&answer.text().await?)?)),

@@ -23,7 +23,7 @@ pub struct Refresh<T> {
     limits: Limits,
     /// The value, and when the fetch that brought it was begun: it may have changed right after.
     known: Option<(T, Duration)>,
-    /// When a fetch was begun for which others did not: one is enough.
+    /// When the fetch was begun that keeps others from beginning one for `min_interval`.
     begun: Duration,
     failed: Option<Duration>,
     /// Since when requests without a value were counted, and how many there were.
@@ -36,7 +36,7 @@ pub enum Step<T> {
     Use(T),
     /// Use this one now, and fetch a newer one in the background.
     Renew(T),
-    /// Fetch, and wait for it; when it fails, these will do.
+    /// Fetch, and wait for it; when it fails, `instead` will do, if there is one.
     Fetch {
         instead: Option<T>,
     },
