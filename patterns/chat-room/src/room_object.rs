@@ -140,7 +140,7 @@ impl DurableObject for Room {
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, _reason: String, _clean: bool) -> Result<()> {
         // The other half of the handshake, with the same code where it is one that can be sent (RFC 6455, section 5.5.1).
-        let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
+        let code = u16::try_from(code).ok().filter(|code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999));
         let _ = socket.close(code, None::<&str>);
         self.turn(|hall| hall.depart(&socket))
     }

@@ -192,7 +192,7 @@ describe("in a room where somebody only listens", () => {
     const byEve = bystander.events.filter((event) => (event.author ?? event.by).id !== bystander.person.id);
     const heard = byEve.map(({ type, seq, id, author, by = author, text, target }) => ({ type, seq, id, by: { id: by.id, name: by.name }, text, target }));
     const known = new Map(acknowledged.map(({ person: { id, name }, seq, command }) =>
-      [seq, { type: command.type === "send" ? "message" : "deleted", seq, id: command.id, by: { id, name }, text: command.text, target: command.seq }]));
+      [seq, { type: "message", seq, id: command.id, by: { id, name }, text: command.text, target: undefined, ...(command.type === "delete" && { type: "deleted", text: undefined, target: command.seq }) }]));
     assert.deepEqual(heard, [...known.values()].sort((a, b) => a.seq - b.seq));
     for (const { type, person } of bystander.heard) if (type === "typing") assert.match(person.name, /^eve-\d+$/);
   });
@@ -228,7 +228,7 @@ describe("in a room where somebody only listens", () => {
     ["a ping of 126 bytes", (wire) => wire.write(frame(PING, "x".repeat(126))), "nothing"],
     ["close code 1005", (wire) => wire.close(1005), "closed 1005"],
     ["close code 1006", (wire) => wire.close(1006), "closed 1005"],
-    ["close code 0", (wire) => wire.close(0), "closed 1002"],
+    ["close code 0", (wire) => wire.close(0), "closed 1005"],
     ["half a close code", (wire) => wire.write(frame(CLOSE, "\x03")), "closed 1005"],
     ["a close without a code", (wire) => wire.write(frame(CLOSE)), "closed 1005"],
     ["a close with a reason that is not UTF-8", (wire) => wire.write(frame(CLOSE, Buffer.from([0x03, 0xe8, 0xff, 0xff]))), "closed 1000"],

@@ -244,6 +244,8 @@ class Soak {
     for (const [fault, times] of Object.entries(faults)) if (this.hits[fault as Fault] !== times) this.violate(`${times} ${fault} were to hit, and ${this.hits[fault as Fault]} did`);
     if (killed !== Math.round(sockets * kill / 100) || resumed !== killed) this.violate(`${killed} sockets were killed, and ${resumed} resumed`);
     if (acknowledged < sent * 0.95) this.violate(`${acknowledged} of ${sent} were acknowledged, which is less than 95%`);
+    // Nothing fails within a turn here, so nobody has to notice that a number was left out.
+    if (this.sum("missed")) this.violate(`${this.sum("missed")} times an event was not told, and had to be asked for`);
     if (!limited || !refused) this.violate("nothing was limited, or nothing was refused");
     return {
       seed: this.#options.seed, sockets: members.length, rooms: this.rooms.length, sent, acknowledged, limited, refused, "said again": this.sum("saidAgain"),
