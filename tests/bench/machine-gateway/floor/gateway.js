@@ -5,7 +5,7 @@ import { DurableObject } from "cloudflare:workers";
 export class Nonces extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
-    ctx.storage.sql.exec("CREATE TABLE nonces (name TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID");
+    ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS nonces (name TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID");
   }
 
   admit(name, until, now) {
