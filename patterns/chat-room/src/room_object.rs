@@ -57,16 +57,13 @@ impl Room {
 
     fn join(&self, session: Session) -> Result<Response> {
         let pair = WebSocketPair::new()?;
-        match self.turn(|hall| Ok(hall.admit(&self.state, &session.person.id, now())))? {
+        if let Some(closing) = self.turn(|hall| Ok(hall.admit(&self.state, &session.person.id, now())))? {
             // Not as an answer of HTTP, which browsers do not show to a page.
-            Some(closing) => {
-                pair.server.accept()?;
-                close(&pair.server, closing);
-            }
-            None => {
-                self.state.accept_websocket_with_tags(&pair.server, &[session.person.id.as_str()]);
-                Ticket { session, greeted: false }.attach(&pair.server)?;
-            }
+            pair.server.accept()?;
+            close(&pair.server, closing);
+        } else {
+            self.state.accept_websocket_with_tags(&pair.server, &[session.person.id.as_str()]);
+            Ticket { session, greeted: false }.attach(&pair.server)?;
         }
         Response::from_websocket(pair.client)
     }
@@ -153,12 +150,11 @@ impl DurableObject for Room {
     /// Drops what is too old, and the room with the last of it when nobody is there.
     async fn alarm(&self) -> Result<Response> {
         AssertUnwindSafe(fault(&self.env, "room-alarm")).await?;
-        match self.turn(|hall| hall.retain(&self.state, now()))? {
-            Some(delay) => self.state.storage().set_alarm(delay).await?,
-            None => {
-                self.hall.take();
-                self.state.storage().delete_all().await?;
-            }
+        if let Some(delay) = self.turn(|hall| hall.retain(&self.state, now()))? {
+            self.state.storage().set_alarm(delay).await?;
+        } else {
+            self.hall.take();
+            self.state.storage().delete_all().await?;
         }
         Response::empty()
     }
