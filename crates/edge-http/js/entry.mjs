@@ -107,7 +107,8 @@ export function entry(build, failure = failed) {
       reject(e);
     };
     try {
-      const answer = Promise.resolve(run()); // an async function is only started here, its first poll comes later
+      const answer = run(); // an async function is only started here, its first poll comes later
+      if (!(answer instanceof Promise)) return resolve(answer); // it is done
       pending.set(reject, object); // not earlier: after a trap that nobody noticed, that start made the new instance
       answer.then((value) => { pending.delete(reject); resolve(value); }, end);
     } catch (e) { end(e); }

@@ -14,7 +14,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! A request enters [`Request`] as it is, its head crosses into wasm once, as one string; [`App`] calls the router, turns
+//! A request enters [`Request`] as it is, its head crosses into wasm once, as one text; [`App`] calls the router, turns
 //! every failure into a [`Problem`], names the request ([`Trace`]), and writes one line to the log; [`Response`] leaves in
 //! one call. The same router also serves over `worker`'s own `http` types: see [`App::serve_http`].
 //!
@@ -36,6 +36,7 @@ mod request;
 mod response;
 mod rpc;
 mod trace;
+mod utf8;
 #[cfg(all(test, target_arch = "wasm32"))]
 mod wasm_tests;
 mod within;
@@ -50,4 +51,5 @@ pub use request::{Invocation, Request};
 pub use response::{Raw, Response};
 pub use rpc::Entrypoint;
 pub use trace::Trace;
+pub use utf8::utf8;
 pub use within::within;

@@ -19,7 +19,7 @@ use crate::{Problem, Trace, trace};
 
 #[wasm_bindgen(module = "/js/crossing.js")]
 extern "C" {
-    fn head(request: &web_sys::Request) -> String;
+    fn head(request: &web_sys::Request) -> Vec<u8>;
 }
 
 /// The longest URI that `http` can hold, in bytes.
@@ -73,7 +73,7 @@ impl<S: Sync> FromRequestParts<S> for Invocation {
     }
 }
 
-/// The request as axum wants it: header values and URI are slices of the one string that crossed, the body is read on demand.
+/// The request as axum wants it: header values and URI are slices of the one text that crossed, the body is read on demand.
 pub(crate) fn into_http(Request(raw): &Request, context: Context) -> Result<http::Request<Body>, Problem> {
     let bad = |what: &'static str| Problem::new(StatusCode::BAD_REQUEST, "bad-request", what);
     let text = Bytes::from(head(raw));

@@ -40,17 +40,36 @@ impl worker::IntoResponse for Response {
 #[derive(Clone)]
 pub struct Raw(SendWrapper<web_sys::Response>);
 
+impl Raw {
+    /// 101 is that of an accepted WebSocket.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.0.status()).unwrap_or_default()
+    }
+}
+
+impl From<web_sys::Response> for Raw {
+    fn from(response: web_sys::Response) -> Self {
+        Self(SendWrapper(response))
+    }
+}
+
 impl From<worker::Response> for Raw {
     fn from(response: worker::Response) -> Self {
-        Self(SendWrapper(response.into()))
+        web_sys::Response::from(response).into()
+    }
+}
+
+/// To read the body of. (`worker` takes a response apart, and makes another one of the parts when it is passed on.)
+impl From<Raw> for worker::Response {
+    fn from(Raw(response): Raw) -> Self {
+        response.0.into()
     }
 }
 
 impl IntoResponse for Raw {
     fn into_response(self) -> axum::response::Response {
-        // What middleware and the log see. 101 is the status of an accepted WebSocket.
-        let status = StatusCode::from_u16(self.0.0.status()).unwrap_or_default();
-        let mut response = (status, Body::empty()).into_response();
+        // What middleware and the log see.
+        let mut response = (self.status(), Body::empty()).into_response();
         response.extensions_mut().insert(self);
         response
     }

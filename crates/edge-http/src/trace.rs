@@ -12,7 +12,7 @@ use worker::js_sys::{self, Promise};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{console_error, console_log, web_sys};
 
-use crate::response::lines;
+use crate::response::{Raw, lines};
 
 #[wasm_bindgen(module = "/js/crossing.js")]
 extern "C" {
@@ -67,14 +67,14 @@ impl Trace {
     }
 
     /// Calls another Worker over a service binding, or a Durable Object by its stub, in the same trace. The host of the URI
-    /// leads nowhere: the binding does. A redirect is an answer, not followed. The answer stays in JavaScript until it is read;
-    /// as [`crate::Raw`] it passes through.
+    /// leads nowhere: the binding does. A redirect is an answer, not followed. The answer stays in JavaScript: it is passed on
+    /// as it is, or read as a [`worker::Response`].
     pub async fn fetch(
         &self,
         service: &impl AsRef<JsValue>,
         request: http::request::Builder,
         body: Bytes,
-    ) -> worker::Result<worker::Response> {
+    ) -> worker::Result<Raw> {
         let request = request.body(body).map_err(|wrong| worker::Error::RustError(wrong.to_string()))?;
         let (parts, body) = request.into_parts();
         let headers = format!(

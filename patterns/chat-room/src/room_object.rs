@@ -6,7 +6,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{
     DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    WebSocketRequestResponsePair, console_error, durable_object,
+    WebSocketRequestResponsePair, console_error, durable_object, web_sys,
 };
 
 use crate::domain::ask::Ask;
@@ -57,16 +57,13 @@ impl Room {
 
     fn join(&self, session: Session) -> Result<Response> {
         let pair = WebSocketPair::new()?;
-        match self.turn(|hall| Ok(hall.admit(&self.state, &session.person.id, now())))? {
+        if let Some(closing) = self.turn(|hall| Ok(hall.admit(&self.state, &session.person.id, now())))? {
             // Not as an answer of HTTP, which browsers do not show to a page.
-            Some(closing) => {
-                pair.server.accept()?;
-                close(&pair.server, closing);
-            }
-            None => {
-                self.state.accept_websocket_with_tags(&pair.server, &[session.person.id.as_str()]);
-                Ticket { session, greeted: false }.attach(&pair.server)?;
-            }
+            pair.server.accept()?;
+            close(&pair.server, closing);
+        } else {
+            self.state.accept_websocket_with_tags(&pair.server, &[session.person.id.as_str()]);
+            Ticket { session, greeted: false }.attach(&pair.server)?;
         }
         Response::from_websocket(pair.client)
     }
@@ -81,14 +78,32 @@ impl Room {
             None => Response::error("banned", 403),
         }
     }
+}
 
-    /// The room is looked after, even if an alarm was lost (it is tried six times).
-    async fn set_alarm_if_none(&self) -> Result<()> {
-        if self.state.storage().get_alarm().await?.is_some() {
-            return Ok(());
+/// What `entry.mjs` calls of it.
+#[wasm_bindgen]
+impl Room {
+    /// Hears a frame. True when [`Room::look_after`] is to follow.
+    ///
+    /// Not a future, since it waits for nothing: with one, each message would take several turns of JavaScript's queue.
+    pub fn hear(&self, socket: web_sys::WebSocket, frame: &str) -> bool {
+        let socket = WebSocket::from(socket);
+        let heard = self.turn(|hall| hall.hear(&self.state, &socket, frame, now(), random_uuid));
+        heard.unwrap_or_else(|cause| {
+            fail(&socket, frame, &cause);
+            false
+        })
+    }
+
+    /// Sees to it that the alarm is set, even if one was lost (it is tried six times).
+    #[wasm_bindgen(js_name = lookAfter)]
+    pub async fn look_after(&self) -> std::result::Result<(), JsValue> {
+        let storage = self.state.storage();
+        if storage.get_alarm().await?.is_none() {
+            let delay = self.turn(|hall| Ok(hall.sweep()))?;
+            storage.set_alarm(delay).await?;
         }
-        let delay = self.turn(|hall| Ok(hall.sweep()))?;
-        self.state.storage().set_alarm(delay).await
+        Ok(())
     }
 }
 
@@ -109,22 +124,15 @@ impl DurableObject for Room {
         }
     }
 
+    /// Tests only: their failures come before the turn, never inside.
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
         let WebSocketIncomingMessage::String(frame) = message else { return Ok(()) }; // entry.mjs has closed it
-        // Tests only: before the turn, never inside.
-        let heard = match AssertUnwindSafe(fault(&self.env, "room")).await {
-            Ok(()) => self.turn(|hall| hall.hear(&self.state, &socket, &frame, now(), random_uuid)),
-            Err(cause) => Err(cause),
-        };
-        match heard {
-            Ok(true) => self.set_alarm_if_none().await,
-            Ok(false) => Ok(()),
-            Err(cause) => {
-                log(&cause);
-                refuse(&socket, &Refusal::of(&frame, Code::Unavailable));
-                Ok(())
-            }
+        if let Err(cause) = AssertUnwindSafe(fault(&self.env, "room")).await {
+            fail(&socket, &frame, &cause);
+        } else if self.hear(socket.as_ref().clone(), &frame) {
+            self.look_after().await?;
         }
+        Ok(())
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, _reason: String, _clean: bool) -> Result<()> {
@@ -142,12 +150,11 @@ impl DurableObject for Room {
     /// Drops what is too old, and the room with the last of it when nobody is there.
     async fn alarm(&self) -> Result<Response> {
         AssertUnwindSafe(fault(&self.env, "room-alarm")).await?;
-        match self.turn(|hall| hall.retain(&self.state, now()))? {
-            Some(delay) => self.state.storage().set_alarm(delay).await?,
-            None => {
-                self.hall.take();
-                self.state.storage().delete_all().await?;
-            }
+        if let Some(delay) = self.turn(|hall| hall.retain(&self.state, now()))? {
+            self.state.storage().set_alarm(delay).await?;
+        } else {
+            self.hall.take();
+            self.state.storage().delete_all().await?;
         }
         Response::empty()
     }
@@ -158,7 +165,8 @@ fn now() -> Moment {
     Moment::from_millis(js_sys::Date::now() as u64)
 }
 
-fn log(cause: &Error) {
+/// The log is told why, and the client that it may try again.
+fn fail(socket: &WebSocket, frame: &str, cause: &Error) {
     #[derive(Serialize)]
     struct Line<'a> {
         level: &'a str,
@@ -167,4 +175,5 @@ fn log(cause: &Error) {
     }
     let line = json(&Line { level: "error", event: "room", cause: cause.to_string() });
     console_error!("{}", line.unwrap_or_default());
+    refuse(socket, &Refusal::of(frame, Code::Unavailable));
 }

@@ -1,7 +1,7 @@
-use edge_http::http::{Request, StatusCode, header};
-use edge_http::{Bytes, Raw, Trace};
+use edge_http::http::{Request, header};
+use edge_http::{Bytes, Raw, StatusCode, Trace};
 use wasm_bindgen::JsValue;
-use worker::{ObjectNamespace, Response, Result};
+use worker::{ObjectNamespace, Result};
 
 use crate::domain::ask::Ask;
 use crate::domain::names::RoomId;
@@ -14,8 +14,8 @@ impl Rooms {
     /// A socket in the room. Never tried again here: the client does that, and resumes.
     pub async fn join(&self, room: &RoomId, ask: &Ask, trace: &Trace) -> std::result::Result<Raw, Error> {
         let answer = self.ask(room, ask, Some("websocket"), trace).await.map_err(Error::Unavailable)?;
-        match answer.status_code() {
-            101 => Ok(answer.into()),
+        match answer.status() {
+            StatusCode::SWITCHING_PROTOCOLS => Ok(answer),
             _ => Err(unexpected(&answer)),
         }
     }
@@ -28,14 +28,14 @@ impl Rooms {
             answer => answer,
         };
         let answer = answer.map_err(Error::Unavailable)?;
-        match StatusCode::from_u16(answer.status_code()) {
-            Ok(StatusCode::OK) => Ok(answer.into()),
-            Ok(StatusCode::FORBIDDEN) => Err(Error::Banned),
+        match answer.status() {
+            StatusCode::OK => Ok(answer),
+            StatusCode::FORBIDDEN => Err(Error::Banned),
             _ => Err(unexpected(&answer)),
         }
     }
 
-    async fn ask(&self, room: &RoomId, ask: &Ask, upgrade: Option<&str>, trace: &Trace) -> Result<Response> {
+    async fn ask(&self, room: &RoomId, ask: &Ask, upgrade: Option<&str>, trace: &Trace) -> Result<Raw> {
         let stub: JsValue = self.0.get_by_name(room.as_str())?.into_rpc();
         let request = Request::get("http://room/").header(Ask::HEADER, ask.to_header());
         let request = upgrade.into_iter().fold(request, |request, upgrade| request.header(header::UPGRADE, upgrade));
@@ -44,6 +44,6 @@ impl Rooms {
 }
 
 /// 501 for one: the object is of another version than this Worker, for a moment.
-fn unexpected(answer: &Response) -> Error {
-    Error::Unavailable(worker::Error::RustError(format!("the room answers {}", answer.status_code())))
+fn unexpected(answer: &Raw) -> Error {
+    Error::Unavailable(worker::Error::RustError(format!("the room answers {}", answer.status())))
 }

@@ -97,6 +97,11 @@ impl Store {
 
     /// The room as it was left; None where there is none. Then there are no tables either: looking at a room leaves no trace.
     pub fn load(&self) -> Result<Option<Room>> {
+        // The numbers of the room's row are those of the last event that was dropped; behind that the events have them.
+        const ROOM: &str = "
+            SELECT epoch, owner, max(seq, coalesce((SELECT max(seq) FROM events), 0)) AS seq,
+                max(last, coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0)) AS last
+            FROM room";
         #[derive(Deserialize)]
         struct Row {
             epoch: String,
@@ -113,11 +118,6 @@ impl Store {
         if self.rows::<Number>("SELECT 1 AS n FROM sqlite_master WHERE name = 'room'", [])?.is_empty() {
             return Ok(None);
         }
-        // The numbers of the room's row are those of the last event that was dropped; behind that the events have them.
-        const ROOM: &str = "
-            SELECT epoch, owner, max(seq, coalesce((SELECT max(seq) FROM events), 0)) AS seq,
-                max(last, coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0)) AS last
-            FROM room";
         let Some(row) = self.rows::<Row>(ROOM, [])?.pop() else { return Ok(None) };
         let bans = self.rows::<BanRow>("SELECT id, name, until FROM bans", [])?;
         let bans =

@@ -61,7 +61,7 @@ export class Crowd {
     const member = { connection, message, digits: message.indexOf("c-0") + 2, tokens: BURST, at: performance.now(), began: 0 };
     this.#members.push(member);
     await new Promise<void>((welcome, fail) => {
-      const failed = connection.ended = (why) => { fail(why); this.#failed(why); };
+      const failed = connection.ended = (why: Error) => { fail(why); this.#failed(new Error(name, { cause: why })); };
       connection.hear = (_, bytes, from, to) => {
         switch (String.fromCharCode(bytes[from + TYPE])) {
           case "m": return this.#delivered(); // message

@@ -10,15 +10,15 @@ const MESSAGE = JSON.stringify({ type: "message", seq: 100, id: "c-00000100", au
 const ACK = JSON.stringify({ type: "ack", id: "c-00000100", seq: 100 });
 
 export class Room extends DurableObject {
-  seq = 0;
-  sockets = new Set();
+  sockets = new Set(this.ctx.getWebSockets()); // none, unless it has slept
   sql = this.ctx.storage.sql;
 
   constructor(ctx, env) {
     super(ctx, env);
-    this.sql.exec(`CREATE TABLE room (seq INTEGER NOT NULL, last INTEGER NOT NULL);
-      CREATE TABLE events (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, author TEXT NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL);
-      CREATE UNIQUE INDEX events_by_author ON events (author, id)`);
+    this.sql.exec(`CREATE TABLE IF NOT EXISTS room (seq INTEGER NOT NULL, last INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, author TEXT NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL);
+      CREATE UNIQUE INDEX IF NOT EXISTS events_by_author ON events (author, id)`);
+    this.seq = this.sql.exec("SELECT coalesce(max(seq), 0) AS seq FROM events").one().seq;
   }
 
   fetch() {

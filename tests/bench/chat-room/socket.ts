@@ -45,7 +45,7 @@ export class Connection {
   private constructor(port: number) {
     this.#socket = connect({ port, host: "127.0.0.1", noDelay: true,
       onread: { buffer: arriving, callback: (length) => { this.#read(length); return true; } } });
-    this.#socket.on("error", (e) => this.ended(e)).on("close", () => this.ended(new Error("closed")));
+    this.#socket.on("error", (e) => this.ended(e)).on("close", () => this.ended(new Error("the connection was closed")));
   }
 
   send(frame: Buffer) { this.#socket.write(frame); }

@@ -170,7 +170,7 @@ async fn through(
     let service = env.service(service).map_err(broken)?;
     let answer =
         trace.fetch(&service, Request::get(format!("http://itself{path}")), Bytes::new()).await.map_err(broken)?;
-    Ok(([("x-through", "yes"), ("set-cookie", "own=1")], answer.into()))
+    Ok(([("x-through", "yes"), ("set-cookie", "own=1")], answer))
 }
 
 async fn seen(headers: HeaderMap, trace: Trace) -> Json<[String; 3]> {

@@ -31,7 +31,8 @@ impl Bucket {
     /// How many milliseconds it takes until there is one.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a second")]
     pub fn take(&mut self, rate: &Rate, now: Moment) -> Result<(), u64> {
-        self.tokens = (self.tokens + now.since(self.at).min(1 << 32) as f64 / 1000.0 * rate.per_second).min(rate.burst);
+        let seconds = f64::from(u32::try_from(now.since(self.at)).unwrap_or(u32::MAX)) / 1000.0;
+        self.tokens = (self.tokens + seconds * rate.per_second).min(rate.burst);
         self.at = now;
         if self.tokens < 1.0 {
             return Err(((1.0 - self.tokens) / rate.per_second * 1000.0).ceil() as u64);

@@ -102,7 +102,7 @@ impl Said {
         };
         let (id, command) = command;
         let id = CommandId::try_from(id.into_owned()).map_err(|_| refuse(Code::InvalidId))?;
-        command.map_err(|code| refuse(code)).map(|command| Self::Command(id, command))
+        command.map_err(refuse).map(|command| Self::Command(id, command))
     }
 }
 

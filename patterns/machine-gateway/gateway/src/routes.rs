@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::handler::Handler;
-use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, any};
 use axum::{Extension, Json, Router, middleware};
@@ -36,10 +34,9 @@ async fn orders(
     State(bindings): State<Arc<Bindings>>,
     Extension(identity): Extension<Identity>,
     trace: Trace,
-    parts: Parts,
-    body: Bytes,
+    request: Request,
 ) -> Result<Raw, Error> {
-    bindings.orders.forward(&identity, &trace, &parts, &body).await
+    bindings.orders.forward(&identity, &trace, request).await
 }
 
 /// `POST /v1/reports`: 201 with `Location`.

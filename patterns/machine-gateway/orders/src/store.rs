@@ -2,6 +2,7 @@
 //! their columns.
 
 use contract::{NewOrder, Order, OrderId, Page, PrincipalId, Retention};
+use edge_http::utf8;
 use js_sys::JSON;
 use wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
@@ -84,5 +85,5 @@ pub async fn purge(db: &D1Database, retention: Retention) -> Result<u32> {
 async fn rows(statement: &D1PreparedStatement) -> Result<Vec<Order>> {
     let result: D1Result = JsFuture::from(statement.inner().all()?).await?.unchecked_into();
     let rows = JSON::stringify(&result.results()?.unwrap_or_default())?;
-    Ok(serde_json::from_str(&String::from(rows))?)
+    Ok(serde_json::from_slice(&utf8(&rows))?)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use contract::{IDENTITY, Identity, Message, NewReport, Page};
 use edge_http::http::Request;
 use edge_http::{Bytes, Trace, within};
-use worker::{Error, Fetcher, Result};
+use worker::{Error, Fetcher, Response, Result};
 
 use crate::tally::Tally;
 
@@ -49,9 +49,9 @@ async fn all_pages(orders: &Fetcher, trace: &Trace, identity: &Identity, about: 
 async fn page(orders: &Fetcher, trace: &Trace, identity: &str, cursor: Option<&str>) -> Result<Option<Page>> {
     let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
     let url = format!("https://orders/v1/orders?limit={}{cursor}", Page::MAX);
-    let mut answer = trace.fetch(orders, Request::get(url).header(IDENTITY, identity), Bytes::new()).await?;
-    match answer.status_code() {
-        200 => Ok(Some(serde_json::from_str(&answer.text().await?)?)),
+    let answer = trace.fetch(orders, Request::get(url).header(IDENTITY, identity), Bytes::new()).await?;
+    match answer.status().as_u16() {
+        200 => Ok(Some(serde_json::from_str(&Response::from(answer).text().await?)?)),
         501 => Ok(None),
         status => Err(Error::RustError(format!("orders answers {status}"))),
     }
