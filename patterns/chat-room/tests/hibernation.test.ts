@@ -1,8 +1,12 @@
 // Idle is free: a room without traffic is not in memory, and its sockets stay open.
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startPattern } from "../../../tests/harness/pattern.ts";
+import { build } from "../../../tests/harness/build.ts";
+import { readPattern, specsOf, startPattern, startWorkers } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { Client, PATTERN, WORKER } from "./client.ts";
 import { Log } from "./log.ts";
@@ -95,4 +99,32 @@ test("when all sockets are lost with the object, nobody is thought to be there w
   await again.hears({ type: "message", seq, text: "still there?" });
   await again.send("I am");
   assert.deepEqual(again.heard.filter(({ type, online }) => type === "presence" && online), []);
+});
+
+test("where the runtime has not told that a socket is gone, as it may not, the room notices when it wakes", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "deaf-")), [spec, ...others] = specsOf(readPattern(PATTERN));
+  if (process.env.EDGE_BUILT !== "1") await build(spec.config);
+  // The wasm is the deployed one; these events do not reach it.
+  cpSync(join(PATTERN, "build"), folder, { recursive: true });
+  writeFileSync(join(folder, "deaf.js"), `
+    import worker, { Room as Told } from "./index.js";
+    export default worker;
+    export class Room extends Told { webSocketClose() {} webSocketError() {} }`);
+  const deaf = await startWorkers([{ ...spec, main: join(folder, "deaf.js") }, ...others]);
+  try {
+    const room = "deaf", ann = await Client.join(deaf, room, "ann"), bob = await Client.join(deaf, room, "bob"), eve = await Client.join(deaf, room, "eve");
+    await Client.join(deaf, room, bob.person);
+    eve.kill();
+    bob.kill(); // who has another socket
+    await sleep(300);
+    assert.deepEqual(ann.heard.filter(({ online }) => online === false), [], "nobody told the room");
+    await deaf.evict(WORKER, "Room", { name: room });
+    await ann.send("who is here?");
+    await ann.hears({ type: "presence", person: { id: eve.person.id, name: "eve" }, online: false });
+    assert.deepEqual((await ann.hello()).members.map(({ name }: { name: string }) => name).sort(), ["ann", "bob"]);
+    assert.deepEqual(ann.heard.filter(({ online }) => online === false), [], "once, and nobody else");
+  } finally {
+    await deaf.close();
+    rmSync(folder, { recursive: true });
+  }
 });

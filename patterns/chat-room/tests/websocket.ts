@@ -39,6 +39,7 @@ export class Wire {
   readonly ended: Promise<{ code: number; reason: string }>;
   readonly headers: Record<string, string | string[] | undefined>;
   #socket: Socket;
+  #end: (code: number, reason: string) => void;
   #unread: Buffer = Buffer.alloc(0);
   #parts: Buffer[] = [];
   #opcode = 0;
@@ -46,10 +47,10 @@ export class Wire {
   private constructor(socket: Socket, head: Buffer, headers: Wire["headers"]) {
     this.#socket = socket.setNoDelay();
     this.headers = headers;
-    this.ended = new Promise((done) => {
-      const end = () => done(this.closed ??= { code: 1006, reason: "" });
-      socket.on("close", end).on("error", () => {}); // "close" follows
-    });
+    let end: () => void;
+    this.ended = new Promise((done) => { end = () => done(this.closed!); });
+    this.#end = (code, reason) => { this.closed ??= { code, reason }; end(); };
+    socket.on("close", () => this.#end(1006, "")).on("error", () => {}); // "close" follows
     socket.on("data", (bytes) => this.#read(bytes));
     if (head.length) setImmediate(() => this.#read(head)); // after the caller has set onmessage
   }
@@ -81,7 +82,10 @@ export class Wire {
     this.write(frame(CLOSE, Buffer.concat([payload, Buffer.from(reason)])));
   }
   /** Ends the TCP connection with a reset: the server hears no close. */
-  kill() { this.#socket.resetAndDestroy(); }
+  kill() {
+    if (this.#socket.writableEnded) this.#socket.destroy(); // a reset now would leave the process waiting for it at its end
+    else this.#socket.resetAndDestroy();
+  }
 
   #read(bytes: Buffer) {
     let unread = this.#unread.length ? Buffer.concat([this.#unread, bytes]) : bytes;
@@ -102,7 +106,8 @@ export class Wire {
     if (opcode === PING) return this.write(frame(PONG, payload));
     if (opcode === PONG) return;
     if (opcode === CLOSE) {
-      this.closed ??= payload.length ? { code: payload.readUInt16BE(0), reason: payload.toString("utf8", 2) } : { code: 1005, reason: "" };
+      if (payload.length) this.#end(payload.readUInt16BE(0), payload.toString("utf8", 2));
+      else this.#end(1005, "");
       this.write(frame(CLOSE, payload));
       this.#socket.end();
       return;
