@@ -41,6 +41,8 @@ const COPIES = [
     npm: ["node", "wrangler"] },
   { slug: "machine-gateway", name: "door-for-machines-that-order", args: ["--name", "door-for-machines-that-order"],
     standIns: ["access", "faults", "workers.d.ts"], crates: ["access-jwt", "edge-http", "http-signatures", "jws", "xtask"], npm: ["jose", "node", "wrangler"] },
+  { slug: "chat-room", name: "parley", args: ["--name", "parley"], standIns: ["faults", "workers.d.ts"], crates: ["edge-http", "jws", "xtask"],
+    npm: ["node", "wrangler"] },
 ];
 
 for (const { slug, name, args, standIns, crates, npm } of COPIES) describe(`a project made from ${slug}`, () => {
