@@ -8,10 +8,12 @@ export const UPGRADE = { upgrade: "websocket", connection: "Upgrade", "sec-webso
 
 /** A client's frame. The mask is of zeros, which a server has to take as any other. */
 export function frame(payload: string | Buffer, opcode = typeof payload === "string" ? TEXT : BINARY): Buffer {
-  const bytes = Buffer.from(payload), long = bytes.length > 125, head = Buffer.alloc(long ? 8 : 6);
+  const bytes = Buffer.from(payload), { length } = bytes, short = length < 126 ? length : length < 65_536 ? 126 : 127;
+  const head = Buffer.alloc(short < 126 ? 6 : short === 126 ? 8 : 14);
   head[0] = 0x80 | opcode;
-  head[1] = 0x80 | (long ? 126 : bytes.length);
-  if (long) head.writeUInt16BE(bytes.length, 2);
+  head[1] = 0x80 | short;
+  if (short === 126) head.writeUInt16BE(length, 2);
+  if (short === 127) head.writeBigUInt64BE(BigInt(length), 2);
   return Buffer.concat([head, bytes]);
 }
 
