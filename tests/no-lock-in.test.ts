@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { toolsFor } from "./tools.ts";
 
 const root = join(import.meta.dirname, ".."), target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 // One folder deeper than in the checkout: cargo tells packages apart by their path in the workspace, and with the same one it
@@ -30,7 +31,7 @@ test("tiny-api over worker's own http types and worker-build's own entry passes 
   edit(join(worker, "src/lib.rs"), CHANGES);
 
   // What its wrangler.toml calls `main` is now what worker-build made.
-  execFileSync(join(root, "scripts/build"), ["--wasm", worker, join(worker, "build")], { stdio: "inherit" });
+  execFileSync(join(root, "scripts/build"), ["--wasm", worker, join(worker, "build")], { stdio: "inherit", env: { ...process.env, EDGE_TOOLS: toolsFor(copy) } });
   // Not a test of this process's own, whose report it would disturb.
   const { NODE_TEST_CONTEXT: _, ...outside } = process.env;
   execFileSync("node", ["--test", join(root, "patterns/tiny-api/tests/api.test.ts")], {

@@ -39,7 +39,10 @@ ${table(["", ...names, "ratio above the floor"], routes.map(({ name }, r) => {
 ${sockets.length ? `
 Messages a second (median), with eight on their way, and the CPU time for each socket that hears one:
 
-${table(["", ...names], sockets.map(({ name, hearers }, r) => [name, ...cpu.map((of, c) => `${median(rate[c][r]).toFixed(0)}, ${micros(median(of[r].flat()) / hearers)}`)]))}
+${table(["", ...names], sockets.map(({ name, hearers }, s) => {
+    const r = measured.routes.length + s;
+    return [name, ...cpu.map((of, c) => `${median(rate[c][r]).toFixed(0)}, ${micros(median(of[r].flat()) / hearers)}`)];
+  }))}
 ` : ""}
 Latency in milliseconds ${sockets.length ? "from sending to `ack`" : "at eight connections"} on this machine, median / 99th percentile (the load runs on the same cores):
 

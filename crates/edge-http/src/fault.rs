@@ -23,7 +23,18 @@ extern "C" {
 pub async fn fault(env: &Env, point: &str) -> Result<()> {
     let Ok(binding) = env.service("FAULTS") else { return Ok(()) };
     let faults: Faults = binding.into_rpc();
-    match JsFuture::from(faults.ask(point)?).await?.as_string().as_deref() {
+    provoke(JsFuture::from(faults.ask(point)?).await?.as_string().as_deref(), point)
+}
+
+/// [`fault`], where JavaScript has asked already: what was armed happens.
+///
+/// # Errors
+/// When the tests want this call to fail.
+///
+/// # Panics
+/// When the tests want that.
+pub fn provoke(armed: Option<&str>, point: &str) -> Result<()> {
+    match armed {
         None => Ok(()),
         #[expect(clippy::panic, reason = "that is what was asked for")]
         Some("panic") => panic!("provoked at {point}"),

@@ -44,7 +44,7 @@ mod within;
 pub use app::App;
 pub use axum::body::Bytes;
 pub use axum::http::{self, StatusCode};
-pub use fault::fault;
+pub use fault::{fault, provoke};
 pub use json_object::JsonObject;
 pub use problem::Problem;
 pub use request::{Invocation, Request};

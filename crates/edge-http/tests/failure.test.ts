@@ -128,16 +128,17 @@ const PLACES: Place[] = [
       otherMemory: lost === "instance" ? 0 : 1, sockets: "open,open", half: 1, late: lost === "instance" ? 0 : 20, rebuilt: false, afterwards: "open,open",
     }),
   },
-  {
-    name: "object RPC",
+  ...["attemptHere", "attemptHereSync"].map((method): Place => ({
+    name: method === "attemptHere" ? "object RPC" : "object RPC, sync",
     async run(scene, kind, room) {
       await scene.get(`/object/${room}/add/5`);
       const neighbours = await scene.twenty(() => scene.get(`/object/${room}/attemptHere/slow`));
-      const offender = await scene.fail(() => scene.get(`/object/${room}/attemptHere/${kind}`)), next = await scene.get(`/object/${room}/add/1`);
+      const offender = await scene.fail(() => scene.get(`/object/${room}/${method}/${kind}`)), next = await scene.get(`/object/${room}/add/1`);
       return { offender: offender.status, neighbours: await neighbours(), memory: next.json };
     },
     promise: (lost) => ({ offender: caller(lost), neighbours: neighboursThere(lost), memory: lost === "call" ? 21_006 : 1 }),
-  },
+    lost: method === "attemptHereSync" ? THROW_IS_PASSED_ON : {},
+  })),
   {
     name: "object socket message",
     async run(scene, kind, room) {

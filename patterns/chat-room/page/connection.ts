@@ -261,6 +261,10 @@ export class Connection {
 
   #correct(refusal: Refusal) {
     const { code, id, retry_after_ms = 1000 } = refusal;
+    if (code === "rate_limited" && !this.#current) { // the hello
+      this.#resend = setTimeout(() => this.#hello(), retry_after_ms);
+      return;
+    }
     if (code === "rate_limited" || code === "unavailable") {
       if (id === undefined || this.#outbox[0]?.id !== id) return;
       clearTimeout(this.#resend);
@@ -285,6 +289,8 @@ export class Connection {
 
   #lose(code: number, reason: string) {
     this.#detach();
+    // What is sent alone was too large, and would be again.
+    if (code === 1009 && this.#outbox.length) this.#on.refused(this.#takeOut(this.#outbox[0].id)!, { code: "too_large", message: reason });
     if (STOPS.has(code)) return this.#become({ state: "stopped", code, reason });
     // A room that lets in and fails at once is no reason to begin with short waits again.
     if (this.#welcomedAt !== undefined && Date.now() - this.#welcomedAt > STEADY_AFTER) this.#failures = 0;

@@ -48,7 +48,7 @@ export function openRoom(room: string, me: Person, signedOut: (why: string) => v
       // Somebody else signed in meanwhile, in another tab: what waits here is not theirs.
       if (you.id !== me.id) {
         connection.close();
-        location.reload();
+        return location.reload();
       }
       $("house").classList.toggle("owner", you.role === "owner");
       people.here(members);
@@ -67,7 +67,7 @@ export function openRoom(room: string, me: Person, signedOut: (why: string) => v
       people.presence(person, online);
       if (!online) typists.stop(person);
     },
-    typing: (person) => typists.start(person),
+    typing: (person) => { if (person.id !== me.id) typists.start(person); }, // not of another tab
     outbox: (commands) => {
       sessionStorage.setItem(kept, JSON.stringify(commands));
       timeline.pending(commands);

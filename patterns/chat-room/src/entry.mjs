@@ -5,14 +5,17 @@ const { handlers, object } = entry(build);
 
 export default handlers;
 
-export class Room extends object("Room", "hear", "lookAfter") {
-  // The runtime takes frames of 32 MiB, and wasm memory never shrinks: what is too large, by a wide margin or just so (Rust
-  // counts bytes), is not let in.
-  webSocketMessage(socket, message) {
-    if (typeof message === "string" && message.length > 16 << 10) return socket.close(1009, "frame too large");
-    if (typeof message !== "string") return socket.close(1003, "text frames only");
-    // Tests alone wait before each frame, for a failure to be provoked.
-    if (this.env.FAULTS) return super.webSocketMessage(socket, message);
-    return this.hear(socket, message).then((more) => (more ? this.lookAfter() : undefined));
+/** `MAX_FRAME` of domain/protocol.rs. */
+const MAX_FRAME = 64 << 10;
+
+export class Room extends object("Room", "receive", "refuse", "ensureAlarm") {
+  // The runtime takes frames of 32 MiB, and wasm memory never shrinks: what cannot fit is not let in. `length` counts units of
+  // UTF-16, which are never more than bytes of UTF-8; Rust counts those of the rest.
+  async webSocketMessage(socket, message) {
+    if (socket.readyState !== WebSocket.OPEN) return; // we have closed it, and its client goes on
+    if (typeof message !== "string") return this.refuse(socket, false);
+    if (message.length > MAX_FRAME) return this.refuse(socket, true);
+    const armed = this.env.FAULTS && (await this.env.FAULTS.ask("room")); // tests only: before the turn, never inside
+    if (await this.receive(socket, message, armed)) await this.ensureAlarm();
   }
 }

@@ -27,7 +27,10 @@ impl IntoResponse for Error {
         let problem = match self {
             Self::BadRoom(why) => Problem::new(StatusCode::BAD_REQUEST, "bad-room", why),
             Self::Anonymous => Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first: POST /session")
-                .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"chat-room\"")),
+                .with(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static(concat!("Bearer realm=\"", env!("CARGO_PKG_NAME"), "\"")),
+                ),
             Self::ForeignOrigin => {
                 Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "rooms are for pages of this origin")
             }

@@ -1,7 +1,7 @@
 //! Chat rooms: many clients, one coordinator a room, nothing lost.
 //!
 //! A request enters [`routes`]: a session is given or checked there, and who is in it goes to the room's object ([`rooms`]).
-//! A frame enters [`room_object`]. There a turn of [`hall`] reads it, has [`domain`] decide, has [`store`] write, and tells the
+//! A frame enters `entry.mjs`, which hands it to [`room_object`]. There a turn of [`live_room`] reads it, has [`domain`] decide, has [`store`] write, and tells the
 //! others. The protocol is described in `PROTOCOL.md`.
 //!
 //! Promises:
@@ -10,13 +10,13 @@
 //! - Nobody speaks as another: who somebody is comes from a signed session and is kept with the socket.
 
 mod config;
+mod connections;
 mod domain;
 mod error;
-mod hall;
+mod live_room;
 mod room_object;
 mod rooms;
 mod routes;
-mod seats;
 mod store;
 
 use edge_http::{App, Request, Response};

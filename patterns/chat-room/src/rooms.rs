@@ -1,11 +1,17 @@
+use std::time::Duration;
+
 use edge_http::http::{Request, header};
-use edge_http::{Bytes, Raw, StatusCode, Trace};
+use edge_http::{Bytes, Raw, StatusCode, Trace, within};
 use wasm_bindgen::JsValue;
-use worker::{ObjectNamespace, Result};
+use worker::{ObjectNamespace, Response, Result, WebSocketPair};
 
 use crate::domain::ask::Ask;
 use crate::domain::names::RoomId;
+use crate::domain::protocol::Closing;
 use crate::error::Error;
+
+/// How long an object is waited for; it takes milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The objects, by the names of their rooms. A stub is taken for each call: after an exception the old one only repeats it.
 pub struct Rooms(pub ObjectNamespace);
@@ -16,6 +22,7 @@ impl Rooms {
         let answer = self.ask(room, ask, Some("websocket"), trace).await.map_err(Error::Unavailable)?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => Ok(answer),
+            StatusCode::FORBIDDEN => turn_away(answer).map_err(Error::Unavailable),
             _ => Err(unexpected(&answer)),
         }
     }
@@ -39,8 +46,19 @@ impl Rooms {
         let stub: JsValue = self.0.get_by_name(room.as_str())?.into_rpc();
         let request = Request::get("http://room/").header(Ask::HEADER, ask.to_header());
         let request = upgrade.into_iter().fold(request, |request, upgrade| request.header(header::UPGRADE, upgrade));
-        trace.fetch(&stub, request, Bytes::new()).await
+        within(TIMEOUT, trace.fetch(&stub, request, Bytes::new())).await
     }
+}
+
+/// A socket that is closed with the room's reason: an answer of HTTP is not shown to a page by its browser. It is not the
+/// object's, which could not sleep before the client has answered the close.
+fn turn_away(answer: Raw) -> Result<Raw> {
+    let refused = Response::from(answer).headers().get(Ask::REFUSED)?.unwrap_or_default();
+    let (code, reason) = Closing::parse(&refused).ok_or("the room refuses without a reason")?;
+    let pair = WebSocketPair::new()?;
+    pair.server.accept()?;
+    pair.server.close(Some(code), Some(reason))?;
+    Ok(Response::from_websocket(pair.client)?.into())
 }
 
 /// 501 for one: the object is of another version than this Worker, for a moment.

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,11 +119,13 @@ async fn history(
     State(bindings): State<Arc<Bindings>>,
     Path(room): Path<String>,
     Query(Page { before, limit }): Query<Page>,
+    site: Site,
     Visitor { session, .. }: Visitor,
     trace: Trace,
 ) -> Result<([(HeaderName, &'static str); 1], Raw), Error> {
     let room = RoomId::try_from(room).map_err(Error::BadRoom)?;
     let limit = limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    site.limit(&bindings).await?;
     let page =
         bindings.rooms.history(&room, &Ask::History { person: session.person.id, before, limit }, &trace).await?;
     Ok(([(header::CACHE_CONTROL, "private, no-store")], page))
@@ -147,14 +150,13 @@ impl<S: Sync> FromRequestParts<S> for Site {
         if origin.as_ref().is_some_and(|origin| !origin.eq_ignore_ascii_case(&own_origin(&parts.uri))) {
             return Err(Error::ForeignOrigin);
         }
-        let address = text(HeaderName::from_static("cf-connecting-ip")).unwrap_or_default();
+        let address = text(HeaderName::from_static("cf-connecting-ip")).map(network).unwrap_or_default();
         Ok(Self { origin, is_https: is_https(&parts.uri), address })
     }
 }
 
 impl Site {
-    /// Counted for each location of Cloudflare's, and approximately: it slows those who make sessions or connections by the
-    /// thousand.
+    /// Counted for each location of Cloudflare's, and approximately: it slows those who ask by the thousand.
     async fn limit(&self, bindings: &Bindings) -> Result<(), Error> {
         let outcome = within(LIMITER_TIMEOUT, bindings.limiter.limit(self.address.clone())).await;
         if outcome.map_err(Error::Unavailable)?.success { Ok(()) } else { Err(Error::TooMany) }
@@ -183,8 +185,9 @@ impl FromRequestParts<Arc<Bindings>> for Visitor {
             let (scheme, token) = offered.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
         });
-        let offered =
-            || list(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL, ',').find(|offered| *offered != SUB_PROTOCOL);
+        let offered = || {
+            list(&parts.headers, header::SEC_WEBSOCKET_PROTOCOL, ',').find(|offered| !offered.starts_with("edge-chat."))
+        };
         let name = cookie_name(is_https(&parts.uri));
         let cookie = || {
             list(&parts.headers, header::COOKIE, ';').find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('='))
@@ -192,6 +195,14 @@ impl FromRequestParts<Arc<Bindings>> for Visitor {
         let token = bearer.or_else(offered).or_else(cookie).ok_or(Error::Anonymous)?;
         let session = bindings.secrets.verify(token, now()).ok_or(Error::Anonymous)?;
         Ok(Self { session, by_authorization: bearer.is_some() })
+    }
+}
+
+/// Whom an address stands for: of IPv6 one customer has a whole /64, at least.
+fn network(address: String) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(v6)) => format!("{:x?}", v6.segments().split_at(4).0),
+        _ => address,
     }
 }
 

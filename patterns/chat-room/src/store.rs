@@ -55,6 +55,10 @@ extern "C" {
     ) -> std::result::Result<(), JsValue>;
 }
 
+/// Bytes of the events that a room keeps, about: what one `hello` can be answered with must fit an isolate's memory many times.
+/// Five thousand messages of usual length fit.
+const MAX_SIZE: f64 = 2_097_152.0;
+
 /// A room's storage: the database of its object. Nothing here waits, and no frame leaves the object before what its turn wrote is
 /// on disk.
 pub struct Store {
@@ -140,9 +144,12 @@ impl Store {
             CREATE UNIQUE INDEX events_by_author ON events (author, id);
             CREATE TABLE bans (id TEXT PRIMARY KEY, name TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
             CREATE TABLE present (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID";
-        self.run(SQL, [])?;
+        const ROW: &str = "INSERT INTO room (epoch, owner, seq, last) VALUES (?, ?, ?, ?)";
         let row = [room.epoch.as_str().into(), room.owner.as_str().into(), number(room.seq), room.last.as_f64().into()];
-        self.run("INSERT INTO room (epoch, owner, seq, last) VALUES (?, ?, ?, ?)", row)
+        Ok(self.storage.transaction_sync(&mut || {
+            self.run(SQL, [])?;
+            Ok(self.run(ROW, row.clone())?)
+        })?)
     }
 
     /// What became of this command of `author`'s, if it came before.
@@ -173,7 +180,11 @@ impl Store {
         }
         let seq = decision.event.seq();
         if seq.is_multiple_of(SLACK) {
-            self.drop_through(seq.saturating_sub(retention.events))?;
+            const LARGEST: &str = "
+                SELECT seq AS n FROM (SELECT seq, sum(octet_length(event)) OVER (ORDER BY seq DESC) AS size FROM events)
+                WHERE size > ? ORDER BY seq DESC LIMIT 1";
+            let too_much = self.number(LARGEST, [MAX_SIZE.into()])?.map_or(0, whole);
+            self.drop_through(too_much.max(seq.saturating_sub(retention.events)))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ const SEED = Number(process.env.HOSTILE_SEED ?? Math.floor(Math.random() * 2 ** 
 /** So many people, each with so many frames that it is not flooding, so many of them at the same time. */
 const EACH = 100, AT_ONCE = 25;
 /** Bytes of a frame. */
-const LARGEST = 16 << 10;
+const LARGEST = 64 << 10;
 
 const log = new Log();
 let stack: Stack;

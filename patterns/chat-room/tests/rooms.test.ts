@@ -10,7 +10,7 @@ import { BINARY, frame } from "./websocket.ts";
 // The pattern is the folder that this test lies in, so that a copy tests itself.
 const pattern = join(import.meta.dirname, ".."), worker = basename(pattern);
 let stack: Awaited<ReturnType<typeof startPattern>>;
-before(async () => { stack = await startPattern(pattern); });
+before(async () => { stack = await startPattern(pattern, { rateLimits: { LIMITER: 1e6 } }); });
 after(() => stack.close());
 
 let rooms = 0;
@@ -211,13 +211,15 @@ test("every limit has a name: frames, texts, ids, binary, unknown types", async 
     assert.ok(error.message);
   }
   assert.equal(await ann.send("🙂".repeat(4000)), 1, "4,000 characters, of four bytes each");
-  ann.say({ type: "send", id: "b", text: "x".repeat(17_000) });
+  ann.say(`{"type":"send","id":"escaped","text":"${"\\ud83d\\ude42".repeat(4000)}"}`);
+  assert.equal((await ann.hears({ type: "ack", id: "escaped" })).seq, 2, "and twelve as escapes");
+  ann.say({ type: "send", id: "b", text: "x".repeat(65_536) });
   assert.deepEqual(await ann.closes(), { code: 1009, reason: "frame too large" });
   const bytes = await Client.join(stack, room, ann.person);
   bytes.wire.write(frame(BINARY, "hi"));
   assert.deepEqual(await bytes.closes(), { code: 1003, reason: "text frames only" });
-  const wide = await Client.join(stack, room, ann.person); // fewer than 16 Ki units of UTF-16, more bytes
-  wide.say({ type: "send", id: "c", text: "é".repeat(8200) });
+  const wide = await Client.join(stack, room, ann.person); // fewer than 64 Ki units of UTF-16, more bytes
+  wide.say({ type: "send", id: "c", text: "é".repeat(33_000) });
   assert.deepEqual(await wide.closes(), { code: 1009, reason: "frame too large" });
 });
 
@@ -243,10 +245,19 @@ test("a person has eight sockets in a room", async () => {
   await Client.join(stack, room, ann);
 });
 
-test("a ping is answered without waking anybody", async () => {
-  const ann = await Client.join(stack, freshRoom(), "ann");
-  ann.say("ping");
-  await ann.hears({ type: "pong" });
+test("a room has 500 sockets", async () => {
+  const room = freshRoom(), sockets: Client[] = [];
+  for (let n = 0; n < 500; n += 50) { // of people with five each
+    const people = await Promise.all(Array.from({ length: 10 }, (_, i) => signIn(stack, `p${n}-${i}`)));
+    sockets.push(...await Promise.all(people.flatMap((one) => Array.from({ length: 5 }, () => Client.connect(stack, room, one)))));
+  }
+  const ann = await signIn(stack, "ann");
+  assert.deepEqual(await (await Client.connect(stack, room, ann)).closes(), { code: 4503, reason: "room full" });
+  sockets[0].close();
+  await sockets[0].closes();
+  const late = await Client.join(stack, room, ann);
+  assert.equal(await late.send("made it"), 1);
+  for (const socket of sockets) socket.kill();
 });
 
 test("every curl of the README gets the answer that it promises", () => runTry(pattern, stack));

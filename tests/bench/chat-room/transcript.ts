@@ -81,7 +81,7 @@ async function conversation(port: number): Promise<object[]> {
   bob.leave();
   told.push({ what: "bob is gone", heard: await ann.hear(1) });
 
-  const wrong: [string, Said][] = [["bytes", Buffer.from("hi")], ["ascii", "x".repeat((16 << 10) + 1)], ["utf-8", "é".repeat((8 << 10) + 1)]];
+  const wrong: [string, Said][] = [["bytes", Buffer.from("hi")], ["ascii", "x".repeat((64 << 10) + 1)], ["utf-8", "é".repeat((32 << 10) + 1)]];
   for (const [name, said] of wrong) {
     const { ear } = await arrive(name, name);
     ear.say(hello);

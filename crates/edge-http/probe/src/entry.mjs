@@ -5,4 +5,4 @@ const { handlers, rpc, object } = entry(build);
 
 export default handlers;
 export const Rpc = rpc("shout", "attempt", "attemptSync");
-export const Room = object("Room", "add", "attemptHere");
+export const Room = object("Room", "add", "attemptHere", "attemptHereSync");

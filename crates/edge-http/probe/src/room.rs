@@ -77,6 +77,13 @@ impl Room {
         self.memory.get()
     }
 
+    #[wasm_bindgen(js_name = attemptHereSync)]
+    pub fn attempt_here_sync(&self, kind: &str) -> Result<u32, JsValue> {
+        self.memory.set(self.memory.get() + 1000);
+        fail(kind).map_err(JsValue::from)?;
+        Ok(self.memory.get())
+    }
+
     #[wasm_bindgen(js_name = attemptHere)]
     pub async fn attempt_here(&self, kind: String) -> Result<u32, JsValue> {
         self.memory.set(self.memory.get() + 1000);

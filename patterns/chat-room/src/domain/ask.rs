@@ -22,6 +22,8 @@ pub enum Ask {
 
 impl Ask {
     pub const HEADER: &str = "x-ask";
+    /// Of the object's answer: why somebody is not let in, as a close code and its reason.
+    pub const REFUSED: &str = "x-refused";
 
     /// As a header's value: names have any characters.
     pub fn to_header(&self) -> String {

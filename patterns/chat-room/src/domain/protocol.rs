@@ -1,6 +1,7 @@
 //! The frames of `edge-chat.v1`; `PROTOCOL.md` says what they mean.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,8 @@ use super::names::{CommandId, Name, Person, PersonId, Text};
 
 /// The sub-protocol (RFC 6455, section 1.9).
 pub const SUB_PROTOCOL: &str = "edge-chat.v1";
-/// Bytes of the longest frame: a text of 4,000 characters, and as much again for its envelope and its escapes.
-pub const MAX_FRAME: usize = 16 << 10;
+/// Bytes of the longest frame: a text of 4,000 characters, each written as two escapes of six, and its envelope.
+pub const MAX_FRAME: usize = 64 << 10;
 
 /// What a client says, once it is understood.
 #[derive(Debug, PartialEq)]
@@ -275,8 +276,8 @@ impl Serialize for Code {
 /// Why the room ends a connection: a code of RFC 6455, section 7.4, or of ours, and the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
+    Binary,
     TooLarge,
-    Failed,
     Expired,
     Banned(Moment),
     TooManySockets,
@@ -288,8 +289,8 @@ pub enum Closing {
 impl Closing {
     pub fn code(self) -> u16 {
         match self {
+            Self::Binary => 1003,
             Self::TooLarge => 1009,
-            Self::Failed => 1011,
             Self::Expired => 4401,
             Self::Banned(_) => 4403,
             Self::TooManySockets => 4409,
@@ -299,10 +300,16 @@ impl Closing {
         }
     }
 
+    /// Reads what [`Closing`] writes as a text: the code, and the reason.
+    pub fn parse(text: &str) -> Option<(u16, &str)> {
+        let (code, reason) = text.split_once(' ')?;
+        Some((code.parse().ok()?, reason))
+    }
+
     pub fn reason(self) -> Cow<'static, str> {
         match self {
+            Self::Binary => "text frames only".into(),
             Self::TooLarge => "frame too large".into(),
-            Self::Failed => "the room failed".into(),
             Self::Expired => "session expired".into(),
             Self::Banned(until) => format!("banned until {until}").into(),
             Self::TooManySockets => "too many sockets".into(),
@@ -310,6 +317,12 @@ impl Closing {
             Self::Flooding => "flooding".into(),
             Self::RoomFull => "room full".into(),
         }
+    }
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} {}", self.code(), self.reason())
     }
 }
 
@@ -388,6 +401,12 @@ mod tests {
         ] {
             assert_eq!(Said::parse(frame).map_err(|refusal| refusal.code), Err(Code::Malformed), "{frame}");
         }
+    }
+
+    #[test]
+    fn a_closing_is_read_as_it_was_written() {
+        assert_eq!(Closing::parse(&Closing::RoomFull.to_string()), Some((4503, "room full")));
+        assert_eq!(Closing::parse("full"), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::names::PersonId;
 pub const COMMANDS: Rate = Rate { burst: 40.0, per_second: 5.0 };
 /// Frames of a person, whatever is in them: far above what a client has reason to send.
 pub const FRAMES: Rate = Rate { burst: 400.0, per_second: 50.0 };
+/// Answers to a person's `hello` with more than a hundred events: each may be all that is retained.
+pub const LONG_RESUMES: Rate = Rate { burst: 5.0, per_second: 0.6 };
 /// Milliseconds between two hints that somebody is typing.
 const TYPING: u64 = 2000;
 /// From so many people on, those who have their whole quota again are forgotten.
@@ -23,6 +25,7 @@ pub struct Quotas(HashMap<PersonId, Quota>);
 struct Quota {
     commands: Bucket,
     frames: Bucket,
+    long_resumes: Bucket,
     typed: Option<Moment>,
     last: Moment,
 }
@@ -41,6 +44,14 @@ impl Quotas {
         self.of(person, now).commands.take(&COMMANDS, now)
     }
 
+    /// Whether one more `hello` may be answered at length.
+    ///
+    /// # Errors
+    /// Milliseconds after which it may.
+    pub fn long_resume(&mut self, person: &PersonId, now: Moment) -> Result<(), u64> {
+        self.of(person, now).long_resumes.take(&LONG_RESUMES, now)
+    }
+
     /// Whether others are told that they type.
     pub fn typing(&mut self, person: &PersonId, now: Moment) -> bool {
         let typed = &mut self.of(person, now).typed;
@@ -54,12 +65,13 @@ impl Quotas {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some seconds")]
     fn of(&mut self, person: &PersonId, now: Moment) -> &mut Quota {
         if self.0.len() >= MANY && !self.0.contains_key(person) {
-            let full = COMMANDS.refills_in().max(FRAMES.refills_in()) as u64;
+            let full = COMMANDS.refills_in().max(FRAMES.refills_in()).max(LONG_RESUMES.refills_in()) as u64;
             self.0.retain(|_, quota| now.since(quota.last) < full);
         }
         let quota = self.0.entry(person.clone()).or_insert_with(|| Quota {
             commands: Bucket::full(&COMMANDS, now),
             frames: Bucket::full(&FRAMES, now),
+            long_resumes: Bucket::full(&LONG_RESUMES, now),
             typed: None,
             last: now,
         });
@@ -78,7 +90,7 @@ mod tests {
 
     #[test]
     fn buckets_are_full_again_before_an_object_can_sleep() {
-        assert!(COMMANDS.refills_in() < 10_000.0 && FRAMES.refills_in() < 10_000.0);
+        assert!([COMMANDS, FRAMES, LONG_RESUMES].iter().all(|rate| rate.refills_in() < 10_000.0));
     }
 
     #[test]
@@ -105,7 +117,7 @@ mod tests {
             quotas.frame(&person(n), Moment::from_millis(0));
         }
         quotas.frame(&person(0), Moment::from_millis(7000));
-        quotas.frame(&person(MANY), Moment::from_millis(8001));
+        quotas.frame(&person(MANY), Moment::from_millis(9000));
         assert_eq!(quotas.0.len(), 2);
     }
 }

@@ -13,7 +13,7 @@ export interface Bindings {
   SESSION_SECRET: string; RETENTION_EVENTS: string;
 }
 
-const MAX_FRAME = 16 << 10, MAX_TEXT = 4000, MAX_SOCKETS = 500, MAX_OWN_SOCKETS = 8, DROP_EVERY = 100;
+const MAX_FRAME = 64 << 10, MAX_TEXT = 4000, MAX_SOCKETS = 500, MAX_OWN_SOCKETS = 8, DROP_EVERY = 100;
 const COMMANDS = { burst: 40, perSecond: 5 }, FRAMES = { burst: 400, perSecond: 50 };
 
 /** A token bucket: takes a token and says 0, or says in how many milliseconds there is one. */

@@ -1,9 +1,15 @@
-// One call from wasm, whatever the number of sockets.
-export function all(ctx, text) {
-  for (const socket of ctx.getWebSockets()) {
-    try { socket.send(text); } catch {} // it is closing
+class Listener {
+  heard = 0;
+  send(text) { this.heard += text.length; }
+}
+export const listeners = (count) => Array.from({ length: count }, () => new Listener());
+
+// One call from wasm, whatever the number of listeners.
+export function all(listeners, text) {
+  for (const listener of listeners) {
+    try { listener.send(text); } catch {} // as a socket would that is closing
   }
 }
 
-// A call from wasm for each socket.
-export const one = (socket, text) => socket.send(text);
+// A call from wasm for each.
+export const one = (listener, text) => listener.send(text);
