@@ -1,6 +1,7 @@
 // The tests' own client of edge-chat.v1 (PROTOCOL.md), independent of the page's.
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "../../../tests/harness/stack.ts";
 import { Wire } from "./websocket.ts";
 
@@ -55,6 +56,12 @@ export class CommandError extends Error {
 const has = (said: Said, members: object): boolean => Object.entries(members).every(([name, value]) =>
   (value !== null && typeof value === "object" ? has(said[name] ?? {}, value) : said[name] === value));
 let commands = 0;
+
+/** Throws when it takes longer. */
+export async function until(what: string, ms: number, holds: () => boolean): Promise<void> {
+  for (const end = performance.now() + ms; !holds(); await sleep(2))
+    if (performance.now() > end) throw new Error(`waited ${ms / 1000} s in vain until ${what}`);
+}
 
 /** One person on one socket. */
 export class Client {

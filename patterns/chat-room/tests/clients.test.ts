@@ -9,7 +9,7 @@ import type { Stack } from "../../../tests/harness/stack.ts";
 import { PATTERN, WORKER } from "./client.ts";
 
 const readme = readFileSync(join(PATTERN, "README.md"), "utf8");
-const [, section] = /^## A client in ten lines$(.*?)^## /ms.exec(readme)!;
+const [, section] = /^## A client of your own$(.*?)^## /ms.exec(readme)!;
 const block = (language: string) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, "ms").exec(section)![1];
 
 let stack: Stack;

@@ -96,10 +96,13 @@ const KINDS: Record<string, Kind> = {
   "another author": { make: ({ person }) => command({ author: person, person: person.id, by: person, role: "owner", seq: 1, at: "1970-01-01T00:00:00Z", deleted: true }),
     answers: WELL },
   "a foreign message is to be deleted": { make: ({ seq }) => command({ type: "delete", seq }), answers: ["forbidden", "rate_limited"] },
-  "a message is to be deleted that there is not": { make: () => written({ type: '"delete"', id: `"${id()}"`, seq: pick(SEQS) }), answers: ["not_found", "malformed", "rate_limited"] },
-  "the owner is to go": { make: ({ person }) => command({ type: pick(["kick", "ban"]), person: person.id, until: "2030-01-01T00:00:00Z" }), answers: ["forbidden", "rate_limited"] },
-  "a ban until some day": { make: ({ person }) => command({ type: "ban", person: person.id, until: pick(UNTIL) }), answers: ["forbidden", "invalid_until", "rate_limited"] },
-  "hello again": { make: () => written({ type: '"hello"', resume_after: pick(["null", ...SEQS]), epoch: pick(["null", '""', '"x"', `"${"e".repeat(9000)}"`, "1"]) }),
+  "a message is to be deleted that there is not": { make: () => written({ type: '"delete"', id: `"${id()}"`, seq: pick(SEQS) }),
+    answers: ["not_found", "malformed", "rate_limited"] },
+  "the owner is to go": { make: ({ person }) => command({ type: pick(["kick", "ban"]), person: person.id, until: "2030-01-01T00:00:00Z" }),
+    answers: ["forbidden", "rate_limited"] },
+  "a ban until some day": { make: ({ person }) => command({ type: "ban", person: person.id, until: pick(UNTIL) }),
+    answers: ["forbidden", "invalid_until", "rate_limited"] },
+  "hello again": { make: () => written({ type: '"hello"', resume_after: pick(["null", ...SEQS]), epoch: pick(["null", '"x"', `"${"e".repeat(9000)}"`, "1"]) }),
     answers: ["welcome", "malformed"] },
   typing: { make: ({ person }) => JSON.stringify({ type: "typing", person, from: person.id }), answers: [] },
 };
@@ -126,7 +129,8 @@ async function attack(room: string, name: string, frames: [string, string | Buff
     client.heard = [];
     const { code = 0, reason = "" } = client.wire.closed ?? {}, told = answer ? answer.code ?? answer.type : `closed ${code} ${reason}`.trim();
     assert.ok([...KINDS[kind].answers, ...(welcomed ? [] : ["hello_first"])].includes(told), `${what} is ${told}`);
-    if (answer?.type === "error") assert.deepEqual(Object.keys(answer).filter((key) => !["type", "code", "message", "id", "retry_after_ms"].includes(key)), [], JSON.stringify(answer));
+    if (answer?.type === "error")
+      assert.deepEqual(Object.keys(answer).filter((key) => !["type", "code", "message", "id", "retry_after_ms"].includes(key)), [], JSON.stringify(answer));
     if (answer?.type === "ack") acknowledged.push({ person, seq: answer.seq, command: JSON.parse(payload.toString()) });
     welcomed ||= answer?.type === "welcome";
     answers.set(`${kind}: ${told}`, (answers.get(`${kind}: ${told}`) ?? 0) + 1);
@@ -183,16 +187,17 @@ describe("in a room where somebody only listens", () => {
     }));
     t.diagnostic(`${Math.round(performance.now() - from)} ms; ${acknowledged.length} acknowledged`);
     for (const [answer, count] of [...answers].sort()) t.diagnostic(`${String(count).padStart(5)} x ${answer}`);
-    for (const [kind, { answers: [answer] }] of Object.entries(KINDS)) if (answer) assert.ok(answers.has(`${kind}: ${answer}`), `"${kind}" was never answered with ${answer}`);
+    for (const [kind, { answers: [answer] }] of Object.entries(KINDS))
+      if (answer) assert.ok(answers.has(`${kind}: ${answer}`), `"${kind}" was never answered with ${answer}`);
     await nothingHappened();
   });
 
   test("the bystander heard what was acknowledged, by those who sent it, and nothing else", async () => {
     for (const said of [...bystander.heard, ...bystander.events]) (HEARD[said.type] ?? assert.fail)(said);
     const byEve = bystander.events.filter((event) => (event.author ?? event.by).id !== bystander.person.id);
-    const heard = byEve.map(({ type, seq, id, author, by = author, text, target }) => ({ type, seq, id, by: { id: by.id, name: by.name }, text, target }));
-    const known = new Map(acknowledged.map(({ person: { id, name }, seq, command }) =>
-      [seq, { type: "message", seq, id: command.id, by: { id, name }, text: command.text, target: undefined, ...(command.type === "delete" && { type: "deleted", text: undefined, target: command.seq }) }]));
+    const heard = byEve.map(({ at, type, ...event }) => event);
+    const known = new Map(acknowledged.map(({ person: { id, name }, seq, command }) => [seq, { seq, id: command.id,
+      ...(command.type === "delete" ? { target: command.seq, by: { id, name } } : { author: { id, name }, text: command.text }) }]));
     assert.deepEqual(heard, [...known.values()].sort((a, b) => a.seq - b.seq));
     for (const { type, person } of bystander.heard) if (type === "typing") assert.match(person.name, /^eve-\d+$/);
   });

@@ -2,7 +2,7 @@
 // PROTOCOL.md asks of clients; and who notices when the room breaks its part.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { DURABLE, open, type Person, type Said } from "./client.ts";
+import { DURABLE, open, type Person, type Said, until } from "./client.ts";
 import type { Wire } from "./websocket.ts";
 
 /** ms until a command or a hello that nobody answered is said again. */
@@ -21,9 +21,10 @@ export class Member {
   from = -1;
   /** The number of the last event that it has. */
   seq = -1;
-  readonly counts = { connections: 0, kills: 0, resumed: 0, resumedAfterKill: 0, saidAgain: 0, missed: 0, gaps: 0, duplicates: 0, unavailable: 0 };
+  /** `resumed`: after a kill. */
+  readonly counts = { connections: 0, kills: 0, resumed: 0, saidAgain: 0, missed: 0, gaps: 0, duplicates: 0, unavailable: 0 };
   readonly pending = new Map<string, Pending>();
-  #answered = new Map<string, string>();
+  #answered = new Map<string, string>(); // by id, how its command was settled
   #stack: Stack;
   #told: (event: Said) => void;
   #problem: (what: string) => void;
@@ -61,7 +62,7 @@ export class Member {
 
   /** Loses its connection without a close, at once or as soon as it has one. */
   async kill() {
-    while (!this.#welcomed) await sleep(10);
+    await until(`${this.person.name} is connected and can be killed`, 60_000, () => this.#welcomed);
     this.#killed = true;
     this.counts.kills++;
     this.#wire!.kill();
@@ -126,8 +127,7 @@ export class Member {
         this.counts.gaps++;
         this.#problem(`resumed after ${this.seq} and was told of a gap: ${JSON.stringify({ gap, epoch, seq, before: this.#epoch })}`);
       }
-      this.counts.resumed++;
-      if (this.#killed) this.counts.resumedAfterKill++;
+      if (this.#killed) this.counts.resumed++;
       this.#killed = false;
     }
     this.#epoch = epoch;

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { history, PATTERN, type Said, signIn, WORKER } from "./client.ts";
+import { history, PATTERN, type Said, signIn, until, WORKER } from "./client.ts";
 import { Log } from "./log.ts";
 import { Member, type Outcome } from "./member.ts";
 import { Random } from "./random.ts";
@@ -49,11 +49,12 @@ const WORDS = ["ahoj", "hello", "no", "why not", "später", "déjà vu", "こん
   "tab\there", "\u202eright to left"];
 
 /** `at` is when: 0 is the beginning and 1 the end. People and rooms are numbers. */
-type Step = { at: number } & ({ says: number; text: string } | { bursts: number } | { joins: number } | { dies: number } | { fails: Fault; room: number; by: number[] });
+type Step = { at: number }
+  & ({ says: number; text: string } | { bursts: number } | { joins: number } | { dies: number } | { fails: Fault; room: number; by: number[] });
 
 /** All decisions, drawn before anything happens: how fast answers come must not change them. */
 function planned({ seed, sockets, rooms, messages, kill, faults }: Options): Step[] {
-  const random = new Random(seed), within = (from: number, to: number) => from + random.next() * (to - from), people = [...Array(sockets).keys()];
+  const random = new Random(seed), people = [...Array(sockets).keys()], within = (from: number, to: number) => from + random.next() * (to - from);
   const late = people.slice(sockets - Math.floor(sockets * LATE)), early = people.slice(0, sockets - late.length);
   const joined = new Map(late.map((i) => [i, within(0.1, 0.6)])), inRoom = (room: number) => early.filter((i) => i % rooms === room);
   const hits = random.shuffled(Object.entries(faults).flatMap(([name, times]) => Array<Fault>(times).fill(name as Fault)));
@@ -118,7 +119,8 @@ class Soak {
 
   async run(progress: (line: string) => void): Promise<Report> {
     const { sockets, messages } = this.#options, steps = planned(this.#options), duration = messages / (RATE * sockets) * 1000;
-    const people = await inTurn([...Array(sockets).keys()], 20, (i) => signIn(this.#stack, `person-${i + 1}`)), late = new Set(steps.flatMap((step) => ("joins" in step ? [step.joins] : [])));
+    const people = await inTurn([...Array(sockets).keys()], 20, (i) => signIn(this.#stack, `person-${i + 1}`));
+    const late = new Set(steps.flatMap((step) => ("joins" in step ? [step.joins] : [])));
     const join = (i: number) => {
       const room = this.roomOf(i);
       const member = new Member(this.#stack, room.name, people[i], (event) => { const why = room.see(event); if (why) this.violate(why); }, this.violate);
@@ -195,7 +197,8 @@ class Soak {
         const before = members.map(({ counts }) => counts.connections);
         talk();
         await this.#stack.abortObjects();
-        await until("everybody is back after all rooms were aborted", 60_000, () => members.every(({ welcomed, counts }, i) => welcomed && counts.connections > before[i]));
+        await until("everybody is back after all rooms were aborted", 60_000,
+          () => members.every(({ welcomed, counts }, i) => welcomed && counts.connections > before[i]));
       }
       this.hits[fault]++;
     } catch (e: any) { this.violate(`${fault}: ${e.message}`); }
@@ -206,7 +209,8 @@ class Soak {
     for (const i of this.rooms.keys()) this.#say(i, "that was all");
     await until("the last words are answered", 20_000, () => this.inFlight === 0).catch((e) => this.violate(e.message));
     const last = this.sent.slice(-this.rooms.length).map(({ outcome }) => (outcome && "seq" in outcome ? outcome.seq : NaN));
-    const without = () => this.rooms.flatMap(({ members }, i) => members.flatMap(({ person, room, seq }) => (seq === last[i] ? [] : [`${person.name} has the events of ${room} to ${seq} of ${last[i]}`])));
+    const without = () => this.rooms.flatMap(({ members }, i) =>
+      members.filter(({ seq }) => seq !== last[i]).map(({ person, room, seq }) => `${person.name} has the events of ${room} to ${seq} of ${last[i]}`));
     await until("everybody has the last word", 20_000, () => !without().length).catch(() => without().forEach(this.violate));
   }
 
@@ -220,8 +224,9 @@ class Soak {
         events.delete(command);
         if (!outcome) this.violate(`nobody answered ${what}`);
         else if ("code" in outcome) { if (seqs.length) this.violate(`${what} was refused, ${outcome.code}, and is event ${seqs.join(" and ")}`); }
-        else if (seqs.join() !== String(outcome.seq)) this.violate(`${what} was acknowledged as ${outcome.seq}, and is event ${seqs.join(" and ") || "no event that anybody heard"}`);
-        else if (room.events.get(outcome.seq)!.text !== text) this.violate(`${what} has the text ${room.events.get(outcome.seq)!.text}, and ${text} was said`);
+        else if (seqs.join() !== String(outcome.seq))
+          this.violate(`${what} was acknowledged as ${outcome.seq}, and is ${seqs.length ? `event ${seqs.join(" and ")}` : "nothing that anybody heard"}`);
+        else if (room.events.get(outcome.seq)!.text !== text) this.violate(`${what} is ${room.events.get(outcome.seq)!.text}, and ${text} was said`);
       }
       for (const [command, seqs] of events) this.violate(`nobody said what is event ${seqs.join(" and ")} of ${room.name}: ${command}`);
       const last = Math.max(0, ...room.events.keys());
@@ -239,9 +244,11 @@ class Soak {
   #counts(seconds: number): Record<string, number> {
     const { sockets, kill, faults } = this.#options, sent = this.sent.length, members = [...this.members.values()];
     const ended = (how: (outcome: any) => boolean) => this.sent.filter(({ outcome }) => outcome && how(outcome)).length;
-    const acknowledged = ended(({ seq }) => seq !== undefined), limited = ended(({ code }) => code === "rate_limited"), refused = ended(({ code }) => code) - limited;
-    const killed = this.sum("kills"), resumed = this.sum("resumedAfterKill"), heard = members.reduce((sum, { from, seq }) => sum + seq - from, 0);
-    for (const [fault, times] of Object.entries(faults)) if (this.hits[fault as Fault] !== times) this.violate(`${times} ${fault} were to hit, and ${this.hits[fault as Fault]} did`);
+    const acknowledged = ended(({ seq }) => seq !== undefined), limited = ended(({ code }) => code === "rate_limited");
+    const refused = ended(({ code }) => code) - limited;
+    const killed = this.sum("kills"), resumed = this.sum("resumed"), heard = members.reduce((sum, { from, seq }) => sum + seq - from, 0);
+    for (const [fault, times] of Object.entries(faults))
+      if (this.hits[fault as Fault] !== times) this.violate(`${times} ${fault} were to hit, and ${this.hits[fault as Fault]} did`);
     if (killed !== Math.round(sockets * kill / 100) || resumed !== killed) this.violate(`${killed} sockets were killed, and ${resumed} resumed`);
     if (acknowledged < sent * 0.95) this.violate(`${acknowledged} of ${sent} were acknowledged, which is less than 95%`);
     // Nothing fails within a turn here, so nobody has to notice that a number was left out.
@@ -267,11 +274,6 @@ export async function soak(options: Options, progress: (line: string) => void = 
 
 const shown = (numbers: number[]) => `${numbers.length}: ${numbers[0]} to ${numbers.at(-1)}`;
 
-/** Throws when it takes longer. */
-async function until(what: string, ms: number, holds: () => boolean) {
-  for (const end = performance.now() + ms; !holds(); await sleep(2)) if (performance.now() > end) throw new Error(`waited ${ms / 1000} s in vain until ${what}`);
-}
-
 /** `f` of each, so many at a time. */
 async function inTurn<T, R>(all: T[], atOnce: number, f: (one: T) => Promise<R>): Promise<R[]> {
   const done: R[] = [], next = all.entries();
@@ -287,7 +289,10 @@ if (process.argv[1] === import.meta.filename) {
     process.exit();
   }
   const given = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
-  for (const [name, value] of Object.entries(given)) if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} is a number`);
+  for (const [name, value] of Object.entries(given)) if (!Number.isInteger(value) || value < 0) {
+    console.error(`--${name} is a whole number, not ${values[name as keyof typeof values]}`);
+    process.exit(2);
+  }
   const { counts, violations } = await soak({ seed: Math.floor(Math.random() * 2 ** 32), sockets: 500, rooms: 20, messages: 20_000, kill: 5, ...given,
     faults: { evictions: 10, aborts: 2, panics: 3, traps: 3, failures: 3 } }, console.log);
   for (const [name, count] of Object.entries(counts)) console.log(`${name.padEnd(30)}${String(count).padStart(11)}`);
