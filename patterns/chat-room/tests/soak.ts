@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startPattern } from "../../../tests/harness/pattern.ts";
 import type { Stack } from "../../../tests/harness/stack.ts";
-import { history, PATTERN, type Said, signIn, until, WORKER } from "./client.ts";
+import { Client, history, PATTERN, type Said, signIn, until, WORKER } from "./client.ts";
 import { Log } from "./log.ts";
 import { Member, type Outcome } from "./member.ts";
 import { Random } from "./random.ts";
@@ -156,7 +156,7 @@ class Soak {
 
     await this.#lastWords();
     this.#check();
-    await inTurn(this.rooms, 4, async (room) => this.#compare(room, await history(this.#stack, room.name, room.members[0].person)));
+    await inTurn(this.rooms, 4, (room) => this.#compare(room));
     await Promise.all([...this.members.values()].map((member) => member.leave()));
     return { counts: this.#counts(seconds), violations: this.violations };
   }
@@ -234,9 +234,11 @@ class Soak {
     }
   }
 
-  /** What is read afterwards is what was heard. */
-  #compare(room: Room, read: Said[]) {
-    const numbers = read.map(({ seq }) => seq), heard = [...room.events.keys()].sort((a, b) => a - b);
+  /** What is read afterwards is what was heard, as far back as the room says that it goes. */
+  async #compare(room: Room) {
+    const newcomer = await Client.join(this.#stack, room.name, "newcomer"), read = await history(this.#stack, room.name, newcomer.person);
+    const numbers = read.map(({ seq }) => seq), heard = [...room.events.keys()].filter((seq) => seq >= newcomer.welcome.oldest).sort((a, b) => a - b);
+    newcomer.close();
     if (numbers.join() !== heard.join()) this.violate(`the history of ${room.name} has events ${shown(numbers)}, and ${shown(heard)} were heard`);
     for (const event of read) { const why = room.see(event); if (why) this.violate(`history: ${why}`); }
   }
