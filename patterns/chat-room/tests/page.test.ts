@@ -339,6 +339,7 @@ test("everything is done with the keyboard alone", async () => {
   await bob.keyboard.press("Enter");
   await press(bob, "Tab", "Remove\n");
   await bob.keyboard.press("Enter");
+  await ann.getByRole("button", { name: "Come back" }).waitFor();
   await press(ann, "Tab", "Come back");
   await key.press("Enter");
   await bob.locator("#here", { hasText: "ann" }).waitFor();
@@ -347,6 +348,7 @@ test("everything is done with the keyboard alone", async () => {
   await key.type("Another Room!");
   await key.press("Enter");
   await ann.waitForURL("**/?room=another-room");
+  await ann.locator("#here li", { hasText: "you" }).waitFor();
   await press(ann, "Shift+Tab", "Sign out");
   await key.press("Enter");
   await ann.getByRole("heading", { name: "Come in" }).waitFor();
