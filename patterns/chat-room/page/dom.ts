@@ -20,9 +20,21 @@ export function arrange(list: HTMLElement, elements: HTMLElement[]) {
   while (next) [next] = [next.nextElementSibling, next.remove()];
 }
 
+let answer: ((value: string) => void) | undefined;
+
 /** Opens a dialog, and waits for the value of the button that closes it; "" when it was left in another way. */
 export function ask(dialog: HTMLDialogElement): Promise<string> {
+  // The event of a close comes a little later: whoever asked before this may still wait, and is not to hear this answer.
+  answer?.("");
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue), { once: true }));
+  return new Promise((done) => {
+    answer = done;
+    const closed = () => {
+      if (dialog.open) return; // that was the time before
+      dialog.removeEventListener("close", closed);
+      done(dialog.returnValue);
+    };
+    dialog.addEventListener("close", closed);
+  });
 }

@@ -1,4 +1,4 @@
-//! Chat rooms: many clients, one coordinator a room, nothing lost.
+//! Many clients, one coordinator a room, nothing lost.
 //!
 //! A request enters [`routes`]: a session is given or checked there, and who is in it goes to the room's object ([`rooms`]).
 //! A frame enters `entry.mjs`, which hands it to [`room_object`]. There a turn of [`live_room`] reads it, has [`domain`] decide, has [`store`] write, and tells the
