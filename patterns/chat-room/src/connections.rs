@@ -36,6 +36,7 @@ extern "C" {
 #[derive(Serialize, Deserialize)]
 pub struct Attachment {
     pub session: Session,
+    /// When it came; once it has said hello, when it did.
     pub joined: Moment,
     /// Has said hello, and hears the room.
     pub greeted: bool,

@@ -14,6 +14,7 @@ mod connections;
 mod domain;
 mod error;
 mod live_room;
+mod platform;
 mod room_object;
 mod rooms;
 mod routes;

@@ -11,18 +11,12 @@ use worker::{
 
 use crate::connections::Attachment;
 use crate::domain::ask::Ask;
-use crate::domain::moment::Moment;
 use crate::domain::names::PersonId;
 use crate::domain::protocol::{Closing, Code, Refusal};
 use crate::domain::session::Session;
 use crate::live_room::{LiveRoom, refuse};
+use crate::platform::{now, random_uuid};
 use crate::store::json;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
-    fn random_uuid() -> String;
-}
 
 /// One room: the object of its name.
 ///
@@ -153,11 +147,6 @@ impl DurableObject for Room {
         }
         Response::empty()
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number, not negative")]
-fn now() -> Moment {
-    Moment::from_millis(js_sys::Date::now() as u64)
 }
 
 fn log(cause: &Error) {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use edge_http::http::request::Builder;
 use edge_http::http::{Request, header};
 use edge_http::{Bytes, Raw, StatusCode, Trace, within};
 use wasm_bindgen::JsValue;
@@ -13,13 +14,19 @@ use crate::error::Error;
 /// How long an object is waited for; it takes milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Leads nowhere: the object is the one that the stub is of.
+const URL: &str = "http://room/";
+
 /// The objects, by the names of their rooms. A stub is taken for each call: after an exception the old one only repeats it.
 pub struct Rooms(pub ObjectNamespace);
 
 impl Rooms {
     /// A socket in the room. Never tried again here: the client does that, and resumes.
     pub async fn join(&self, room: &RoomId, ask: &Ask, trace: &Trace) -> std::result::Result<Raw, Error> {
-        let answer = self.ask(room, ask, Some("websocket"), trace).await.map_err(Error::Unavailable)?;
+        let answer = self
+            .ask(room, ask, Request::get(URL).header(header::UPGRADE, "websocket"), trace)
+            .await
+            .map_err(Error::Unavailable)?;
         match answer.status() {
             StatusCode::SWITCHING_PROTOCOLS => Ok(answer),
             StatusCode::FORBIDDEN => turn_away(answer).map_err(Error::Unavailable),
@@ -29,9 +36,11 @@ impl Rooms {
 
     /// A page of the past. Asked once more when the object was lost on the way: reading changes nothing.
     pub async fn history(&self, room: &RoomId, ask: &Ask, trace: &Trace) -> std::result::Result<Raw, Error> {
-        let answer = match self.ask(room, ask, None, trace).await {
+        let answer = match self.ask(room, ask, Request::get(URL), trace).await {
             // An object that has too much to do gets no more of it (`overloaded`, of Cloudflare's errors).
-            Err(cause) if !cause.to_string().contains("overloaded") => self.ask(room, ask, None, trace).await,
+            Err(cause) if !cause.to_string().contains("overloaded") => {
+                self.ask(room, ask, Request::get(URL), trace).await
+            }
             answer => answer,
         };
         let answer = answer.map_err(Error::Unavailable)?;
@@ -42,11 +51,9 @@ impl Rooms {
         }
     }
 
-    async fn ask(&self, room: &RoomId, ask: &Ask, upgrade: Option<&str>, trace: &Trace) -> Result<Raw> {
+    async fn ask(&self, room: &RoomId, ask: &Ask, request: Builder, trace: &Trace) -> Result<Raw> {
         let stub: JsValue = self.0.get_by_name(room.as_str())?.into_rpc();
-        let request = Request::get("http://room/").header(Ask::HEADER, ask.to_header());
-        let request = upgrade.into_iter().fold(request, |request, upgrade| request.header(header::UPGRADE, upgrade));
-        within(TIMEOUT, trace.fetch(&stub, request, Bytes::new())).await
+        within(TIMEOUT, trace.fetch(&stub, request.header(Ask::HEADER, ask.to_header()), Bytes::new())).await
     }
 }
 

@@ -8,24 +8,16 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use edge_http::{JsonObject, Raw, Trace, within};
-use js_sys::Date;
 use serde::{Deserialize, Serialize};
-use wasm_bindgen::prelude::*;
 use worker::Env;
 
 use crate::config::Bindings;
 use crate::domain::ask::Ask;
-use crate::domain::moment::Moment;
 use crate::domain::names::{Name, Person, PersonId, RoomId};
 use crate::domain::protocol::SUB_PROTOCOL;
 use crate::domain::session::{LIFETIME, Session};
 use crate::error::Error;
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
-    fn random_uuid() -> String;
-}
+use crate::platform::{now, random_uuid};
 
 /// Bytes of the largest body: a name.
 const MAX_BODY: usize = 1024;
@@ -231,9 +223,4 @@ fn list(headers: &HeaderMap, name: HeaderName, separator: char) -> impl Iterator
 
 fn has(headers: &HeaderMap, name: HeaderName, is_it: impl Fn(&str) -> bool) -> bool {
     list(headers, name, ',').any(is_it)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number, not negative")]
-fn now() -> Moment {
-    Moment::from_millis(Date::now() as u64)
 }

@@ -37,12 +37,12 @@ extern "C" {
     type Next;
 
     #[wasm_bindgen(method, getter)]
-    fn value(this: &Next) -> Option<Found>;
+    fn value(this: &Next) -> Option<EventRow>;
 
-    type Found;
+    type EventRow;
 
     #[wasm_bindgen(method, getter)]
-    fn event(this: &Found) -> String;
+    fn event(this: &EventRow) -> String;
 
     /// `ctx.storage`, for the one method that `worker` lacks.
     type Transactional;
