@@ -107,9 +107,12 @@ export interface Figures {
 
 /** Short ones, so that what else the machine does meets all candidates alike. */
 const SLICES = 10;
-/** Milliseconds. V8 optimises wasm in the background later than JavaScript, and that counts as the process's time as well: 130 µs
- *  a request in the first second of a pattern, 10 from the third on. */
-const WARM = 2000;
+/**
+ * Milliseconds of one turn, and turns, before a process's first route counts and before each later one, which finds what they
+ * share compiled. V8 optimises a function of wasm once 13 MB of it have run (`--wasm-tiering-budget`), so one of a kilobyte in
+ * the 13,000th request, and of JavaScript much earlier: two seconds showed an instance that is young, and only one of the two.
+ */
+const WARM = 2000, WARM_FIRST = 8, WARM_LATER = 2;
 
 /** Starts all candidates anew in each round, and lets them take turns on each route; `compare` looks at them before that. */
 export async function measure<R extends Running>({ what, candidates, routes, rounds, slice, compare }: { what: string; candidates: Candidate<R>[];
@@ -121,9 +124,12 @@ export async function measure<R extends Running>({ what, candidates, routes, rou
       for (const candidate of candidates) running.push(await candidate.start());
       await compare?.(running);
       for (const [r, route] of routes.entries()) {
-        const warming = await requestsOf(route, WARM), opened = []; // none of these reaches a candidate twice, all may reach each of them
+        const opened: ReturnType<typeof requestsTo>[] = [];
         for (const one of running) opened.push("open" in route ? await route.open(one) : requestsTo(one, route));
-        for (const one of opened) await one.send(WARM, warming); // compiled, and optimised, before it counts
+        for (let n = 0; n < (r ? WARM_LATER : WARM_FIRST); n++) {
+          const warming = await requestsOf(route, WARM); // none of these reaches a candidate twice, all may reach each of them
+          for (const one of opened) await one.send(WARM, warming);
+        }
         for (const of of cpu) of[r].push([]);
         for (let s = 0; s < SLICES; s++) {
           const order = [...running.entries()], requests = await requestsOf(route, slice);

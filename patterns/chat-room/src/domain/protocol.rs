@@ -156,6 +156,7 @@ impl Event {
         *seq
     }
 
+    #[cfg(test)]
     pub fn id(&self) -> &CommandId {
         let (Self::Message { id, .. } | Self::Deleted { id, .. } | Self::Kicked { id, .. } | Self::Banned { id, .. }) =
             self;
