@@ -377,6 +377,7 @@ describe("axe finds nothing", () => {
       const viewport = phone ? { width: 390, height: 844 } : { width: 1280, height: 800 };
       const options = { colorScheme, viewport, hasTouch: phone, isMobile: phone };
       const door = await visitor(options);
+      await door.getByLabel("Your name").waitFor();
       assert.deepEqual(await findings(door), [], "the door");
 
       const ann = await person("ann", options), bob = await person("bob", { colorScheme, viewport });
