@@ -65,6 +65,14 @@ export async function serve(args: string[], signal: AbortSignal): Promise<Stack 
   const stack = await Stack.start({ workers, mtls, certificates, port, persist, log: console.log, ownSignals: true });
   if (signal.aborted) return stack;
 
+  // Before anybody is told that it is ready, or a change that they make at once is not seen.
+  const crates = join(ROOT, "crates"), configsOf = (p: Pattern) => p.workers.map((w) => join(w.folder, "wrangler.toml"));
+  watch(stack, [
+    ...workers.map(({ config }) => ({ folder: dirname(config), configs: [config] })),
+    ...patterns.map((p) => ({ folder: p.folder, configs: configsOf(p) })), // what its Workers share
+    ...(existsSync(crates) ? [{ folder: crates, configs: patterns.flatMap(configsOf) }] : []), // a build knows whether it is concerned
+  ], (line) => console.log(`dev: ${line}`), signal);
+
   for (const [id, url] of stack.urls) console.log(`ready ${id} ${url.origin}`);
   if (mtls.length) {
     for (const [what, file] of Object.entries({ ca: "ca.pem", "ca-key": "ca.key", certificate: "client.pem", key: "client.key" }))
@@ -76,13 +84,6 @@ export async function serve(args: string[], signal: AbortSignal): Promise<Stack 
     for (const { comment, command } of tryCommands(slug, urls, stack.certificates)) console.log(`\n${comment && `# ${comment}\n`}${command}`);
   }
   console.log();
-
-  const crates = join(ROOT, "crates"), configsOf = (p: Pattern) => p.workers.map((w) => join(w.folder, "wrangler.toml"));
-  watch(stack, [
-    ...workers.map(({ config }) => ({ folder: dirname(config), configs: [config] })),
-    ...patterns.map((p) => ({ folder: p.folder, configs: configsOf(p) })), // what its Workers share
-    ...(existsSync(crates) ? [{ folder: crates, configs: patterns.flatMap(configsOf) }] : []), // a build knows whether it is concerned
-  ], (line) => console.log(`dev: ${line}`), signal);
   return stack;
 }
 
