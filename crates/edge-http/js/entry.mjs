@@ -91,28 +91,28 @@ export function entry(build, failure = failed) {
     return Reflect.construct(Stream, [source, ...more], As);
   } });
 
-  /** What a call ends with that ended so. */
-  const ended = (e, object) => {
-    if (isTrap(e)) { trapped(e); return new Restarted("wasm trapped"); }
-    if (!isPanic(e)) return e;
-    const restarted = new Restarted("it panicked"); // the panic's own message is for the log, where it is already
-    if (object) { // its memory may be half changed: the next call builds it anew from storage
-      inner.delete(object);
-      fail(restarted, object);
-      if (object.constructor.abortOnPanic) object.ctx.abort(restarted.message);
-    }
-    return restarted;
-  };
-  // What is done at once is returned, or thrown, at once.
-  const call = (run, object) => {
+  const call = (run, object) => new Promise((resolve, reject) => {
     if (state.criticalError) trapped(new Error("trapped outside of a call"));
-    let answer;
-    try { answer = run(); } catch (e) { throw ended(e, object); } // an async function is only started here, its first poll comes later
-    return answer instanceof Promise ? new Promise((resolve, reject) => {
+    const end = (e) => {
+      pending.delete(reject);
+      if (isTrap(e)) { trapped(e); e = new Restarted("wasm trapped"); }
+      else if (isPanic(e)) {
+        e = new Restarted("it panicked"); // the panic's own message is for the log, where it is already
+        if (object) { // its memory may be half changed: the next call builds it anew from storage
+          inner.delete(object);
+          fail(e, object);
+          if (object.constructor.abortOnPanic) object.ctx.abort(e.message);
+        }
+      }
+      reject(e);
+    };
+    try {
+      const answer = run(); // an async function is only started here, its first poll comes later
+      if (!(answer instanceof Promise)) return resolve(answer); // it is done
       pending.set(reject, object); // not earlier: after a trap that nobody noticed, that start made the new instance
-      answer.then((value) => { pending.delete(reject); resolve(value); }, (e) => { pending.delete(reject); reject(ended(e, object)); });
-    }) : answer;
-  };
+      answer.then((value) => { pending.delete(reject); resolve(value); }, end);
+    } catch (e) { end(e); }
+  });
   const define = (Class, methods, run) => {
     for (const m of methods) Class.prototype[m] = function (...args) { return run(this, m, args); };
     return Class;
@@ -124,9 +124,7 @@ export function entry(build, failure = failed) {
   for (const name of ["fetch", "queue", "scheduled", "email", "connect"]) if (rust[name])
     handlers[name] = (event, env, ctx) => call(() => rust[name].call({ env, ctx }, event));
   const { fetch } = handlers;
-  if (rust.fetch) handlers.fetch = async (request, env, ctx) => {
-    try { return await fetch(request, env, ctx); } catch (e) { return failure(request, e); }
-  };
+  if (rust.fetch) handlers.fetch = (request, env, ctx) => fetch(request, env, ctx).catch((e) => failure(request, e));
   // A named entrypoint whose methods are these exported functions and no others.
   const rpc = (...methods) => define(class extends WorkerEntrypoint {}, methods, (self, m, args) => call(() => rust[m].apply(self, args)));
   // A Durable Object: the runtime's events and these methods. Its Rust half is built in the first call, and again once lost.
@@ -137,17 +135,15 @@ export function entry(build, failure = failed) {
       constructor(ctx, env) { // an initialisation that is lost must not shut the object for 30 s, nor reset it and close its sockets
         const block = ctx.blockConcurrencyWhile.bind(ctx), wait = ctx.waitUntil.bind(ctx);
         ctx.waitUntil = (work) => wait(call(() => work, this)); // a panic there leaves the object half changed as well
-        ctx.blockConcurrencyWhile = (run, born = id) => block(async () => {
-          try { return await call(run, this); } catch (e) { if (born === id && !(e instanceof Restarted)) throw e; }
-        });
+        ctx.blockConcurrencyWhile = (run, born = id) => block(() => call(run, this).catch((e) => { if (born === id && !(e instanceof Restarted)) throw e; }));
         super(ctx, env);
       }
     }
     return define(Guarded, [...events, ...methods], (self, m, args) => call(() => {
-      const half = inner.get(self);
-      if (half?.[1] === id) return half[0][m](...args);
+      const enter = () => inner.get(self)[0][m](...args);
+      if (inner.get(self)?.[1] === id) return enter();
       inner.set(self, [new Rust(self.ctx, self.env), id]);
-      return self.ctx.blockConcurrencyWhile(async () => {}).then(() => inner.get(self)[0][m](...args)); // behind the one that `new` may have started
+      return self.ctx.blockConcurrencyWhile(async () => {}).then(enter); // behind the one that `new` may have started
     }, self));
   };
   return { handlers, rpc, object };

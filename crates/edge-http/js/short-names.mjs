@@ -1,4 +1,4 @@
-// node short-names.mjs FILE.wasm: cuts the names of functions in its "name" section at 80 characters. They are there so that a
+// node short-names.mjs FILE.wasm: cuts the names of functions in its "name" section at 80 bytes. They are there so that a
 // trace can be read, which the rest of a generic function's name does not help, and it is deployed and counted with the Worker.
 //
 // The sections of a module, and "name" as one of them: https://webassembly.github.io/spec/core/appendix/custom.html#name-section

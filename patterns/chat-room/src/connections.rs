@@ -58,19 +58,6 @@ impl Attachment {
     }
 }
 
-/// Who speaks at a socket.
-pub struct Speaker {
-    pub session: Session,
-    /// The person's id, as storage takes it: a string of JavaScript is made once, not for every message.
-    pub author: JsString,
-}
-
-impl Speaker {
-    pub fn of(session: Session) -> Rc<Self> {
-        Rc::new(Self { author: session.person.id.as_str().into(), session })
-    }
-}
-
 /// Not one that we have closed: its client may never answer that.
 pub fn is_open(socket: &WebSocket) -> bool {
     socket.as_ref().ready_state() == web_sys::WebSocket::OPEN
@@ -80,35 +67,34 @@ pub fn is_open(socket: &WebSocket) -> bool {
 pub struct Connections {
     sockets: Sockets,
     /// By the numbers that `sockets` has, from 1 on.
-    speakers: HashMap<u32, Rc<Speaker>>,
+    sessions: HashMap<u32, Rc<Session>>,
     last: u32,
     pub members: Members,
 }
 
 impl Connections {
     pub fn new() -> Self {
-        Self { sockets: Sockets::new(), speakers: HashMap::new(), last: 0, members: Members::default() }
+        Self { sockets: Sockets::new(), sessions: HashMap::new(), last: 0, members: Members::default() }
     }
 
     /// Whose socket it is; None for one that has not said hello.
-    pub fn speaker_at(&self, socket: &WebSocket) -> Option<Rc<Speaker>> {
-        self.speakers.get(&self.sockets.key(socket.as_ref())).cloned()
+    pub fn session_of(&self, socket: &WebSocket) -> Option<Rc<Session>> {
+        self.sessions.get(&self.sockets.key(socket.as_ref())).cloned()
     }
 
     /// One socket more that hears the room.
-    pub fn add(&mut self, socket: &WebSocket, speaker: Rc<Speaker>) {
+    pub fn add(&mut self, socket: &WebSocket, session: Rc<Session>) {
         self.last += 1;
         self.sockets.add(socket.as_ref(), self.last);
-        self.members.enter(&speaker.session.person);
-        self.speakers.insert(self.last, speaker);
+        self.members.enter(&session.person);
+        self.sessions.insert(self.last, session);
     }
 
     /// One socket less, if it heard the room. Who has gone with it, if it was their last.
     pub fn remove(&mut self, socket: &WebSocket) -> Option<Person> {
-        let speaker = self.speakers.remove(&self.sockets.key(socket.as_ref()))?;
-        let person = &speaker.session.person;
+        let session = self.sessions.remove(&self.sockets.key(socket.as_ref()))?;
         self.sockets.delete(socket.as_ref());
-        self.members.leave(&person.id).then(|| person.clone())
+        self.members.leave(&session.person.id).then(|| session.person.clone())
     }
 
     /// Tells everybody, but for one. Who has gone, since none of their sockets could be told.

@@ -16,7 +16,6 @@ export class Room extends object("Room", "receive", "refuse", "ensureAlarm") {
     if (typeof message !== "string") return this.refuse(socket, false);
     if (message.length > MAX_FRAME) return this.refuse(socket, true);
     const armed = this.env.FAULTS && (await this.env.FAULTS.ask("room")); // tests only: before the turn, never inside
-    const saidHello = this.receive(socket, message, armed); // known at once, unless its Rust half has to be built first
-    if (saidHello && (await saidHello)) await this.ensureAlarm();
+    if (await this.receive(socket, message, armed)) await this.ensureAlarm();
   }
 }

@@ -5,7 +5,7 @@ use js_sys::JsString;
 use serde::Serialize;
 use worker::{Env, Result, State, WebSocket, console_log};
 
-use crate::connections::{Attachment, Connections, Speaker, is_open};
+use crate::connections::{Attachment, Connections, is_open};
 use crate::domain::members::member;
 use crate::domain::moment::Moment;
 use crate::domain::names::{CommandId, Person, PersonId};
@@ -13,7 +13,7 @@ use crate::domain::protocol::{Closing, Code, Command, Hello, MAX_FRAME, Refusal,
 use crate::domain::quotas::Quotas;
 use crate::domain::room::{Effect, Found, MAX_SOCKETS, MAX_SOCKETS_EACH, Room};
 use crate::domain::session::Session;
-use crate::store::{Key, Retention, Store, json};
+use crate::store::{Retention, Store, json};
 
 /// Events that are read from storage at once for somebody who has missed many.
 const PAGE: u32 = 500;
@@ -43,7 +43,7 @@ impl LiveRoom {
         let mut live = Self { store, retention, room, connections: Connections::new(), quotas: Quotas::default() };
         for socket in state.get_websockets() {
             if let Some(Attachment { session, greeted: true, .. }) = Attachment::of(&socket)? {
-                live.connections.add(&socket, Speaker::of(session));
+                live.connections.add(&socket, Rc::new(session));
             }
         }
         if live.room.is_some() {
@@ -93,19 +93,19 @@ impl LiveRoom {
         now: Moment,
         random: fn() -> String,
     ) -> Result<bool> {
-        let known = self.connections.speaker_at(socket);
+        let known = self.connections.session_of(socket);
         let has_said_hello = known.is_some();
-        let speaker = match known {
-            Some(speaker) => speaker,
+        let session = match known {
+            Some(session) => session,
             None => match Attachment::of(socket)? {
-                Some(attachment) => Speaker::of(attachment.session),
+                Some(attachment) => Rc::new(attachment.session),
                 None => return Ok(false),
             },
         };
-        let Session { person, expires } = &speaker.session;
+        let person = &session.person;
         let closing = if let Some(until) = self.banned(&person.id, now) {
             Some(Closing::Banned(until)) // the turn that was to close it failed
-        } else if *expires <= now {
+        } else if session.expires <= now {
             Some(Closing::Expired)
         } else if !self.quotas.frame(&person.id, now) {
             Some(Closing::Flooding)
@@ -120,7 +120,7 @@ impl LiveRoom {
         }
         match Said::parse(frame) {
             Ok(Said::Hello(hello)) => {
-                self.hello(socket, &speaker, &hello, now, random)?;
+                self.hello(socket, &session, &hello, now, random)?;
                 return Ok(true);
             }
             Ok(_) if !has_said_hello => refuse(socket, &Refusal::of(frame, Code::HelloFirst)),
@@ -128,7 +128,7 @@ impl LiveRoom {
                 self.broadcast(&js(&Told::Typing { person })?, Some(socket))?;
             }
             Ok(Said::Typing) => {}
-            Ok(Said::Command(id, command)) => match self.command(state, &speaker, &id, command, now)? {
+            Ok(Said::Command(id, command)) => match self.command(state, person, &id, command, now)? {
                 Ok(seq) => send(socket, &json(&Told::Ack { id: &id, seq })?),
                 Err((code, retry_after_ms)) => refuse(socket, &Refusal { code, id: Some(id), retry_after_ms }),
             },
@@ -142,12 +142,12 @@ impl LiveRoom {
     fn hello(
         &mut self,
         socket: &WebSocket,
-        speaker: &Rc<Speaker>,
+        session: &Rc<Session>,
         hello: &Hello,
         now: Moment,
         random: fn() -> String,
     ) -> Result<()> {
-        let person = &speaker.session.person;
+        let person = &session.person;
         let room = match &mut self.room {
             Some(room) => room,
             none => {
@@ -165,15 +165,15 @@ impl LiveRoom {
             return Ok(());
         }
         let mut gone = vec![];
-        if self.connections.speaker_at(socket).is_none() {
+        if self.connections.session_of(socket).is_none() {
             if self.connections.members.find(&person.id).is_none() {
                 self.store.enter(person)?;
                 gone = self
                     .connections
                     .broadcast(&js(&Told::Presence { person: member(person, &room.owner), online: true })?, None);
             }
-            Attachment { session: speaker.session.clone(), joined: now, greeted: true }.attach(socket)?;
-            self.connections.add(socket, speaker.clone());
+            Attachment { session: Session::clone(session), joined: now, greeted: true }.attach(socket)?;
+            self.connections.add(socket, session.clone());
         }
         let welcome = Told::Welcome {
             you: member(person, &room.owner),
@@ -198,15 +198,13 @@ impl LiveRoom {
     fn command(
         &mut self,
         state: &State,
-        speaker: &Speaker,
+        by: &Person,
         id: &CommandId,
         command: Command,
         now: Moment,
     ) -> Result<std::result::Result<u64, (Code, Option<u64>)>> {
         let Some(room) = &mut self.room else { return Ok(Err((Code::HelloFirst, None))) };
-        let by = &speaker.session.person;
-        let key = Key { author: &speaker.author, id: id.as_str().into() };
-        if let Some(event) = self.store.done(&key)? {
+        if let Some(event) = self.store.done(&by.id, id)? {
             return Ok(if event.is_of(&command) { Ok(event.seq()) } else { Err((Code::IdReused, None)) });
         }
         if let Err(retry_after_ms) = self.quotas.command(&by.id, now) {
@@ -225,7 +223,7 @@ impl LiveRoom {
             Err(code) => return Ok(Err((code, None))),
         };
         let told = js(&decision.event)?;
-        self.store.append(&decision, &key, &told, self.retention)?;
+        self.store.append(&decision, &told, self.retention)?;
         room.apply(&decision.event);
         self.broadcast(&told, None)?;
         if let Some(Effect::Expel(person, closing)) = decision.effect {

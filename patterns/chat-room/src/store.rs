@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, Storage};
 
 use crate::domain::moment::Moment;
-use crate::domain::names::{Person, PersonId};
+use crate::domain::names::{CommandId, Person, PersonId};
 use crate::domain::protocol::{Closing, Event};
 use crate::domain::room::{Ban, Decision, Effect, Room};
 
@@ -17,15 +17,15 @@ extern "C" {
     type Sql;
 
     #[wasm_bindgen(method, catch, js_name = exec)]
-    fn find(this: &Sql, query: &JsString, author: &JsString, id: &JsString) -> std::result::Result<Cursor, JsValue>;
+    fn find(this: &Sql, query: &JsString, author: &str, id: &str) -> std::result::Result<Cursor, JsValue>;
     #[wasm_bindgen(method, catch, js_name = exec)]
     fn insert(
         this: &Sql,
         query: &JsString,
         seq: f64,
         at: f64,
-        author: &JsString,
-        id: &JsString,
+        author: &str,
+        id: &str,
         event: &JsString,
     ) -> std::result::Result<JsValue, JsValue>;
 
@@ -67,12 +67,6 @@ pub struct Store {
     hot: Sql,
     find: JsString,
     insert: JsString,
-}
-
-/// What a command is found by: whose it is, and its id. As strings of JavaScript, since every message is looked for and written.
-pub struct Key<'a> {
-    pub author: &'a JsString,
-    pub id: JsString,
 }
 
 /// What is kept of the past.
@@ -158,9 +152,9 @@ impl Store {
         })?)
     }
 
-    /// What became of this command, if it came before.
-    pub fn done(&self, key: &Key) -> Result<Option<Event>> {
-        let found = self.hot.find(&self.find, key.author, &key.id)?.next()?.value();
+    /// What became of this command of `author`'s, if it came before.
+    pub fn done(&self, author: &PersonId, id: &CommandId) -> Result<Option<Event>> {
+        let found = self.hot.find(&self.find, author.as_str(), id.as_str())?.next()?.value();
         found.map(|found| serde_json::from_str(&found.event())).transpose().map_err(Error::from)
     }
 
@@ -175,13 +169,13 @@ impl Store {
         Ok(self.event(SQL, [id.as_str().into()])?.map(|event| event.by().clone()))
     }
 
-    /// Writes what was decided. `key` is its command's, `told` the event as JSON.
-    pub fn append(&self, decision: &Decision, key: &Key, told: &JsString, retention: Retention) -> Result<()> {
+    /// Writes what was decided. `told` is the event as JSON.
+    pub fn append(&self, decision: &Decision, told: &JsString, retention: Retention) -> Result<()> {
         match &decision.effect {
-            None => self.insert(&decision.event, key, told)?,
+            None => self.insert(&decision.event, told)?,
             Some(effect) => self.storage.transaction_sync(&mut || {
                 self.carry_out(effect, &decision.event)?;
-                Ok(self.insert(&decision.event, key, told)?)
+                Ok(self.insert(&decision.event, told)?)
             })?,
         }
         let seq = decision.event.seq();
@@ -195,8 +189,9 @@ impl Store {
         Ok(())
     }
 
-    fn insert(&self, event: &Event, key: &Key, told: &JsString) -> Result<()> {
-        self.hot.insert(&self.insert, float(event.seq()), event.at().as_f64(), key.author, &key.id, told)?;
+    fn insert(&self, event: &Event, told: &JsString) -> Result<()> {
+        let (author, id) = (event.by().id.as_str(), event.id().as_str());
+        self.hot.insert(&self.insert, float(event.seq()), event.at().as_f64(), author, id, told)?;
         Ok(())
     }
 

@@ -156,7 +156,6 @@ impl Event {
         *seq
     }
 
-    #[cfg(test)]
     pub fn id(&self) -> &CommandId {
         let (Self::Message { id, .. } | Self::Deleted { id, .. } | Self::Kicked { id, .. } | Self::Banned { id, .. }) =
             self;
