@@ -57,6 +57,9 @@ const has = (said: Said, members: object): boolean => Object.entries(members).ev
   (value !== null && typeof value === "object" ? has(said[name] ?? {}, value) : said[name] === value));
 let commands = 0;
 
+/** Milliseconds until a test gives up: no bound on how fast a room is, since a machine that also does other things may take seconds. */
+const PATIENCE = 30_000;
+
 /** Throws when it takes longer. */
 export async function until(what: string, ms: number, holds: () => boolean): Promise<void> {
   for (const end = performance.now() + ms; !holds(); await sleep(2))
@@ -108,7 +111,7 @@ export class Client {
   hears(members: object, ms?: number): Promise<Said> {
     return this.hearsWhat(JSON.stringify(members), (said) => has(said, members), ms);
   }
-  hearsWhat(what: string, matches: (said: Said) => boolean, ms = 5000): Promise<Said> {
+  hearsWhat(what: string, matches: (said: Said) => boolean, ms = PATIENCE): Promise<Said> {
     return this.#within(ms, () => {
       const i = this.heard.findIndex(matches);
       return i < 0 ? undefined : this.heard.splice(i, 1)[0];
@@ -116,7 +119,7 @@ export class Client {
   }
 
   /** The socket's end, by whomever, within `ms`. */
-  closes(ms = 5000): Promise<{ code: number; reason: string }> {
+  closes(ms = PATIENCE): Promise<{ code: number; reason: string }> {
     return this.#within(ms, () => this.wire.closed, "a close");
   }
 
