@@ -277,8 +277,8 @@ export class Stack {
   /** One of makeCertificates's as options of Node's TLS, to call an `mtls` with; `client` is known there. */
   identity(name: string) { return identity(this.certificates, name); }
 
-  /** The first line that matches, of those written so far or within `ms`. */
-  async logged(what: string | RegExp, ms = 5000): Promise<string> {
+  /** The first line that matches, of those written so far or within `ms`: long, since a busy machine is no fault. */
+  async logged(what: string | RegExp, ms = 30_000): Promise<string> {
     for (const end = Date.now() + ms; ; await sleep(20)) {
       const line = this.logs.find((l) => (typeof what === "string" ? l.includes(what) : what.test(l)));
       if (line !== undefined) return line;

@@ -58,7 +58,7 @@ const has = (said: Said, members: object): boolean => Object.entries(members).ev
 let commands = 0;
 
 /** Milliseconds until a test gives up: no bound on how fast a room is, since a machine that also does other things may take seconds. */
-const PATIENCE = 30_000;
+export const PATIENCE = 30_000;
 
 /** Throws when it takes longer. */
 export async function until(what: string, ms: number, holds: () => boolean): Promise<void> {

@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { findings, startBrowser, watchPages } from "../../../tests/harness/browser.ts";
 import { startPattern } from "../../../tests/harness/pattern.ts";
+import { PATIENCE } from "./client.ts";
 
 const pattern = join(import.meta.dirname, ".."), worker = basename(pattern);
 let stack: Awaited<ReturnType<typeof startPattern>>, browser: Browser, origin: string, room: string;
@@ -25,7 +26,6 @@ beforeEach(() => { room = `room-${++rooms}`; });
 /** Somebody in a browser of their own, at the door. */
 async function visitor(options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(10_000);
   watched.push(await watchPages(context));
   const page = await context.newPage();
   await page.goto(`${origin}/?room=${room}`);
@@ -50,7 +50,7 @@ const message = (page: Page, t: string) => page.locator("#log .message", { hasTe
 /** What stands in the room, from the top, without what is only on its way. */
 const texts = (page: Page) => page.locator(":is(#past, #live) .text").allTextContents();
 const until = async (what: () => Promise<boolean>, why: string) => {
-  for (const end = Date.now() + 10_000; !(await what()); await new Promise((done) => setTimeout(done, 50)))
+  for (const end = Date.now() + PATIENCE; !(await what()); await new Promise((done) => setTimeout(done, 50)))
     assert.ok(Date.now() < end, why);
 };
 const reads = (page: Page, ...wanted: string[]) =>
