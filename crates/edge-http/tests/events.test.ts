@@ -39,7 +39,7 @@ describe("queue and schedule", () => {
   test("a schedule fires", async () => {
     assert.equal((await stack.scheduled("probe", "0 0 1 1 *")).outcome, "ok");
   });
-  test("a batch that traps in the middle is delivered again", { timeout: 20_000 }, async () => {
+  test("a batch that traps in the middle is delivered again", { timeout: 60_000 }, async () => {
     await arm("queue", "trap");
     for (const message of ["sent one", "fault in the middle", "sent two"]) await stack.fetch("probe", `/enqueue/${encodeURIComponent(message)}`);
     await stack.logged("acknowledged sent two");
