@@ -243,35 +243,38 @@ const PLACES: Place[] = [
   },
 ];
 
-for (const panics of ["unwind", "abort"] as const) describe(`built to ${panics}`, () => {
-  let stack: Stack;
-  const alarms: string[] = [], measured = new Map<string, string[]>();
-  before(async () => { stack = await startProbe({ panics }); });
-  after(() => stack?.close());
+// Both at once, since most of it is waiting.
+describe("a failure", { concurrency: true }, () => {
+  for (const panics of ["unwind", "abort"] as const) describe(`built to ${panics}`, { concurrency: 1 }, () => {
+    let stack: Stack;
+    const alarms: string[] = [], measured = new Map<string, string[]>();
+    before(async () => { stack = await startProbe({ panics }); });
+    after(() => stack?.close());
 
-  for (const place of PLACES) for (const kind of KINDS) test(`${kind} in: ${place.name}`, async () => {
-    const lost = place.lost?.[kind]?.(panics === "unwind") ?? (kind === "err" ? "call" : kind === "panic" && panics === "unwind" ? "object" : "instance");
-    for (const attempt of [1, 2, 3]) {
-      const scene = new Scene(stack), room = `${place.name.replaceAll(/\W/g, "-")}-${kind}-${attempt}`;
-      const seen = await place.run(scene, kind, room);
-      if (!Object.keys(seen).length) return;
-      if (place.name === "object alarm") alarms.push(room);
-      const slowest = Math.round(Math.max(scene.times.offender, scene.times.neighbours));
-      if (attempt === 1) measured.set(place.name, [...measured.get(place.name) ?? [], `${seen.offender ?? "-"}; ${seen.neighbours ?? seen.others}; ${slowest} ms`]);
-      assert.deepEqual(seen, place.promise(lost));
-      // And again, since a machine that does other things beside this is late now and then.
-      if (slowest < PROMPT) return;
-      assert.notEqual(attempt, 3, `three times not within ${PROMPT} ms: ${slowest} ms`);
-    }
-  });
+    for (const place of PLACES) for (const kind of KINDS) test(`${kind} in: ${place.name}`, async () => {
+      const lost = place.lost?.[kind]?.(panics === "unwind") ?? (kind === "err" ? "call" : kind === "panic" && panics === "unwind" ? "object" : "instance");
+      for (const attempt of [1, 2, 3]) {
+        const scene = new Scene(stack), room = `${place.name.replaceAll(/\W/g, "-")}-${kind}-${attempt}`;
+        const seen = await place.run(scene, kind, room);
+        if (!Object.keys(seen).length) return;
+        if (place.name === "object alarm") alarms.push(room);
+        const slowest = Math.round(Math.max(scene.times.offender, scene.times.neighbours));
+        if (attempt === 1) measured.set(place.name, [...measured.get(place.name) ?? [], `${seen.offender ?? "-"}; ${seen.neighbours ?? seen.others}; ${slowest} ms`]);
+        assert.deepEqual(seen, place.promise(lost));
+        // And again, since a machine that does other things beside this is late now and then.
+        if (slowest < PROMPT) return;
+        assert.notEqual(attempt, 3, `three times not within ${PROMPT} ms: ${slowest} ms`);
+      }
+    });
 
-  test("an alarm that failed is tried again", async () => {
-    const scene = new Scene(stack);
-    for (const room of alarms) assert.ok(await eventually(async () => (await see(scene, room)).alarms >= 2, 8000), room);
-  });
+    test("an alarm that failed is tried again", async () => {
+      const scene = new Scene(stack);
+      for (const room of alarms) assert.ok(await eventually(async () => (await see(scene, room)).alarms >= 2, 8000), room);
+    });
 
-  test("what was measured: the answer to the call that failed; to 20 beside it; ms until the last of those that it ended", (t) => {
-    t.diagnostic(`| ${panics} | ${KINDS.join(" | ")} |`);
-    for (const [place, cells] of measured) t.diagnostic(`| ${place} | ${[...Array(KINDS.length - cells.length).fill(""), ...cells].join(" | ")} |`);
+    test("what was measured: the answer to the call that failed; to 20 beside it; ms until the last of those that it ended", (t) => {
+      t.diagnostic(`| ${panics} | ${KINDS.join(" | ")} |`);
+      for (const [place, cells] of measured) t.diagnostic(`| ${place} | ${[...Array(KINDS.length - cells.length).fill(""), ...cells].join(" | ")} |`);
+    });
   });
 });
