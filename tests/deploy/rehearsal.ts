@@ -54,9 +54,9 @@ export interface Ended { status: number | null; out: string }
 
 /** Runs a command to its end. Only these variables are of this machine, so that nobody's account is meant. */
 export function run(command: string, args: string[], cwd: string, env: Record<string, string>): Promise<Ended> {
-  const { PATH, HOME, TMPDIR, CARGO_HOME, RUSTUP_HOME, CARGO_TARGET_DIR, EDGE_TOOLS } = process.env;
+  const { PATH, HOME, TMPDIR, CARGO_HOME, RUSTUP_HOME, CARGO_TARGET_DIR, EDGE_TOOLS, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH, HOME, TMPDIR, CARGO_HOME, RUSTUP_HOME, CARGO_TARGET_DIR, EDGE_TOOLS, WRANGLER_SEND_METRICS: "false", NODE_COMPILE_CACHE: join(TARGET, "node"), ...env } });
+    env: { PATH, HOME, TMPDIR, CARGO_HOME, RUSTUP_HOME, CARGO_TARGET_DIR, EDGE_TOOLS, NODE_COMPILE_CACHE, WRANGLER_SEND_METRICS: "false", ...env } });
   let out = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => { out += text; });
   return new Promise((done, fail) => child.on("error", fail).on("close", (status) => done({ status, out })));

@@ -3,29 +3,31 @@
 //!
 //! Node.js makes the requests, since wrangler brings it anyway: a TLS stack in Rust would be most of xtask's build.
 
+use std::cell::RefCell;
 use std::env;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Reads a request from stdin (so that no token is among the arguments, which every user of the machine may list) and writes
-/// what came of it.
+/// Reads requests from stdin, a line each (so that no token is among the arguments, which every user of the machine may list),
+/// and writes what came of each, in a line as well.
 const FETCH: &str = "
-    let text = '';
-    for await (const part of process.stdin) text += part;
-    const { url, seconds, ...init } = JSON.parse(text);
-    let answer;
-    try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(seconds * 1000), ...init });
-        answer = { status: response.status, named: response.headers.has('x-request-id'), body: await response.text() };
-    } catch (e) {
-        answer = { error: [e.message, e.cause?.message ?? e.cause?.code].filter(Boolean).join(': ') };
-    }
-    process.stdout.write(JSON.stringify(answer));";
+    import { createInterface } from 'node:readline';
+    for await (const line of createInterface({ input: process.stdin })) {
+        const { url, seconds, ...init } = JSON.parse(line);
+        let answer;
+        try {
+            const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(seconds * 1000), ...init });
+            answer = { status: response.status, named: response.headers.has('x-request-id'), body: await response.text() };
+        } catch (e) {
+            answer = { error: [e.message, e.cause?.message ?? e.cause?.code].filter(Boolean).join(': ') };
+        }
+        process.stdout.write(`${JSON.stringify(answer)}\\n`);
+    }";
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -42,26 +44,42 @@ pub struct Response {
     body: String,
 }
 
-fn fetch(request: &Value) -> Result<Response> {
-    let mut node = Command::new("node")
-        .args(["--no-warnings", "--input-type=module", "--eval", FETCH])
-        .env("NODE_USE_ENV_PROXY", "1") // as wrangler does
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start node")?;
-    if let Some(mut stdin) = node.stdin.take() {
-        stdin.write_all(request.to_string().as_bytes())?;
+/// One process for all requests: it starts in a tenth of a second, and keeps its connection from one to the next.
+struct Node {
+    process: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Node {
+    fn start() -> Result<Self> {
+        let mut process = Command::new("node")
+            .args(["--no-warnings", "--input-type=module", "--eval", FETCH])
+            .env("NODE_USE_ENV_PROXY", "1") // as wrangler does
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start node")?;
+        let answers = process.stdout.take().context("node has no stdout")?;
+        Ok(Self { process, answers: BufReader::new(answers) })
     }
-    match serde_json::from_slice(&node.wait_with_output()?.stdout).context("node gave no answer")? {
-        Answer::Response(response) => Ok(response),
-        Answer::Failed { error } => bail!(error),
+
+    fn fetch(&mut self, request: &Value) -> Result<Response> {
+        let mut answer = String::new();
+        if let Some(requests) = &mut self.process.stdin {
+            writeln!(requests, "{request}").context("node has ended")?;
+        }
+        self.answers.read_line(&mut answer)?;
+        match serde_json::from_str(&answer).context("node gave no answer")? {
+            Answer::Response(response) => Ok(response),
+            Answer::Failed { error } => bail!(error),
+        }
     }
 }
 
-/// What an address answers with.
-pub fn visit(url: &str) -> Result<Response> {
-    fetch(&json!({ "url": url, "seconds": 10 }))
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.process.wait(); // which ends its stdin, and so the process
+    }
 }
 
 /// One account.
@@ -69,6 +87,7 @@ pub struct Cloudflare {
     pub account: String,
     base: String,
     token: String,
+    node: RefCell<Node>,
 }
 
 impl Cloudflare {
@@ -93,7 +112,12 @@ impl Cloudflare {
                 }
             }
         };
-        Ok(Some(Self { account, base, token }))
+        Ok(Some(Self { account, base, token, node: RefCell::new(Node::start()?) }))
+    }
+
+    /// What an address answers with.
+    pub fn visit(&self, url: &str) -> Result<Response> {
+        self.node.borrow_mut().fetch(&json!({ "url": url, "seconds": 10 }))
     }
 
     /// The answer to a call; None where there is no such thing. `path` is the account's own.
@@ -108,7 +132,7 @@ impl Cloudflare {
         if let (Some(body), Some(request)) = (body, request.as_object_mut()) {
             request.insert("body".to_owned(), body.to_string().into());
         }
-        let Response { status, body, .. } = fetch(&request).with_context(what)?;
+        let Response { status, body, .. } = self.node.borrow_mut().fetch(&request).with_context(what)?;
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match status {
             200..300 => Ok(Some(answer)),

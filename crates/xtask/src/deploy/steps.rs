@@ -1,6 +1,5 @@
 //! What is left to do, in its order.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::cloudflare::{self, Cloudflare, Response, text};
+use super::cloudflare::{Cloudflare, Response, text};
 use super::environment::Environment;
 use super::plan::{Found, Plan, Planned};
 use super::target::{Kind, Resource};
@@ -112,7 +111,7 @@ fn take(
         }
         Step::Ask(index, address) => {
             let planned = plan.workers.get(*index).context("no such Worker")?;
-            let answer = ask(address, wait)
+            let answer = ask(cloudflare, address, wait)
                 .with_context(|| format!("{} is deployed, but {address} gives no answer", planned.target.name))?;
             println!("  {}", answer.status);
             if unspread(&answer) {
@@ -161,15 +160,11 @@ fn upload(root: &Path, cloudflare: &Cloudflare, planned: &Planned, file: &str, g
 
 /// Tells the version that was uploaded.
 fn wrangler(root: &Path, cloudflare: &Cloudflare, arguments: &[&str]) -> Result<Option<String>> {
-    let edge = root.join(".edge/deploy");
-    let report = edge.join(format!("wrangler-{}.jsonl", std::process::id()));
+    let report = root.join(format!(".edge/deploy/wrangler-{}.jsonl", std::process::id()));
     let mut command = Command::new("wrangler");
     command.args(arguments).current_dir(root).stdin(Stdio::null());
     command.env("CLOUDFLARE_ACCOUNT_ID", &cloudflare.account).env("WRANGLER_SEND_METRICS", "false");
     command.env("WRANGLER_OUTPUT_FILE_PATH", &report);
-    if env::var_os("NODE_COMPILE_CACHE").is_none() {
-        command.env("NODE_COMPILE_CACHE", edge.join("node")); // a third less CPU in each start of wrangler
-    }
     let ended = command.output().context("cannot start wrangler")?;
     let said = fs::read_to_string(&report).unwrap_or_default();
     let _ = fs::remove_file(&report);
@@ -185,10 +180,10 @@ fn wrangler(root: &Path, cloudflare: &Cloudflare, arguments: &[&str]) -> Result<
 }
 
 /// An answer below 500 will do: a Worker may well refuse strangers.
-fn ask(address: &str, wait: Duration) -> Result<Response> {
+fn ask(cloudflare: &Cloudflare, address: &str, wait: Duration) -> Result<Response> {
     let end = Instant::now() + wait;
     loop {
-        let (answer, late) = (cloudflare::visit(address), Instant::now() >= end);
+        let (answer, late) = (cloudflare.visit(address), Instant::now() >= end);
         match answer {
             Ok(answer) if answer.status < 500 && (late || !unspread(&answer)) => return Ok(answer),
             Ok(answer) if late => bail!("{}, after {} s", answer.status, wait.as_secs()),
