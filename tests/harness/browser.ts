@@ -5,7 +5,7 @@ import { chromium, type Browser, type BrowserContext, type Page } from "playwrig
 
 /** Each context of it is somebody's browser: with cookies and storage of its own. */
 export async function startBrowser(): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
+  const executablePath = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium-headless-shell";
   if (!existsSync(executablePath))
     throw new Error(`no Chromium at ${executablePath}: ./scripts/test installs it where it can, or name yours in CHROMIUM_BIN`);
   // It opens the pages of this repository only, and in a container there is no other sandbox to be had.

@@ -1,7 +1,7 @@
 // The page in real browsers, before the Worker that would be deployed.
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { findings, startBrowser, watchPages } from "../../../tests/harness/browser.ts";
@@ -22,6 +22,7 @@ after(async () => {
   assert.deepEqual(watched.flat(), []); // no error that nobody caught, nothing that the policy forbids
 });
 beforeEach(() => { room = `room-${++rooms}`; });
+afterEach(async () => { for (const context of browser.contexts()) await context.close(); });
 
 /** Somebody in a browser of their own, at the door. */
 async function visitor(options: BrowserContextOptions = {}): Promise<Page> {

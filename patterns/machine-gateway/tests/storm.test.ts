@@ -105,7 +105,10 @@ test(`${REQUESTS} random requests, half of them with a valid token of Access or 
         else headers["content-length"] = String(whole.length);
       }
       const got = await send(stack.urls.get("gateway")!, sent).catch(() => undefined);
-      if (!got) { lost++; return; } // a body that nobody wanted to read to its end: see `send`
+      if (!got) { // a body that nobody wanted to read to its end: see `send`
+        assert.ok(++lost < REQUESTS / 100, "nearly no connection is lost");
+        return;
+      }
       const what = `${got.status} ${JSON.stringify({ ...sent, agent: undefined, chunks: sent.chunks?.map(String) })}`.slice(0, 3000);
       if (!got.headers["x-request-id"]) {
         byOthers.push(String(got.status));
@@ -116,7 +119,8 @@ test(`${REQUESTS} random requests, half of them with a valid token of Access or 
       if (isValid) withToken++;
       seen.push(String(got.status));
       assert.ok(got.status < 500, what);
-      if (!isValid) assert.ok([401, 414, 431].includes(got.status), `let in: ${what}`);
+      // White space around a header's value is not part of it: RFC 9110, section 5.5.
+      if (!isValid && !valid.includes(token?.trim() ?? "")) assert.ok([401, 414, 431].includes(got.status), `let in: ${what}`);
       if (got.status >= 400 && method !== "HEAD")
         assert.deepEqual([got.headers["content-type"], JSON.parse(got.text).status], ["application/problem+json", got.status], what);
       if (got.status === 201) { stored++; ids.push(JSON.parse(got.text).id); }
@@ -130,7 +134,7 @@ test(`${REQUESTS} random requests, half of them with a valid token of Access or 
     assert.deepEqual(alarms, []);
     for (const status of ["200", "201", "400", "401", "403", "404", "405", "413", "414", "415", "422", "431"]) assert.ok(seen.includes(status), `no ${status}`);
     assert.ok(Math.abs(withToken / reached - 0.5) < 0.05, "half of them with a valid token");
-    assert.ok(lost < REQUESTS / 100 && byOthers.length < REQUESTS / 3, "nearly all of them reach the Worker");
+    assert.ok(byOthers.length < REQUESTS / 3, "most of them reach the Worker");
     assert.ok(team.asked <= AT_ONCE + 2, `the key server was asked ${team.asked} times`);
     const { n } = await (await stack.env("orders")).DB.prepare("SELECT count(*) AS n FROM orders").first();
     assert.ok(n >= stored && n <= stored + lost, `${stored} acknowledged, ${n} stored`);
