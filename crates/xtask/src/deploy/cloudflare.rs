@@ -65,9 +65,8 @@ impl Node {
 
     fn fetch(&mut self, request: &Value) -> Result<Response> {
         let mut answer = String::new();
-        if let Some(requests) = &mut self.process.stdin {
-            writeln!(requests, "{request}").context("node has ended")?;
-        }
+        let requests = self.process.stdin.as_mut().context("node has no stdin")?;
+        writeln!(requests, "{request}").context("node has ended")?;
         self.answers.read_line(&mut answer)?;
         match serde_json::from_str(&answer).context("node gave no answer")? {
             Answer::Response(response) => Ok(response),
